@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - who and where we are: boot and machine ids, the boot's number, a process's identity, clocks.
+ */
+#ifndef RECORDER_CORE_HOST_H
+#define RECORDER_CORE_HOST_H
+
+#include <sys/types.h>
+
+#include "recorder/core/map.h"
+
+int fr_host_boot_id(uint8_t boot_id[16]);
+int fr_host_machine_id(uint8_t machine_id[16]); /* zeros and -ENOENT when the machine has none */
+/*
+ * Number of a boot on this machine, from 1, kept in STATE/boots (one line a boot: number, boot id, first seen in
+ * seconds of the wall clock), because a machine without a real-time clock can't sort boots by date. Assigns the next
+ * number to a boot that is new. 0 when it can't be known.
+ */
+uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16]);
+/* Fills what /proc tells of a process. -ESRCH when it is gone. */
+int fr_host_identity(pid_t pid, struct fr_identity *identity);
+/* Start time of a process since boot in ns; 0 when it is gone. */
+uint64_t fr_host_start_time_ns(pid_t pid);
+/* True when the process that the superblock names still runs, in this boot. */
+bool fr_host_writer_alive(const struct frm_super *super);
+
+uint64_t fr_clock_boot_ns(void);
+uint64_t fr_clock_real_ns(void);
+uint64_t fr_clock_mono_ns(void);
+
+#endif

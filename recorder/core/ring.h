@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.h - reserve and commit: the writing side of a lane.
+ *
+ * Owns: what one writer does to one lane. Freestanding: no libc, integers only, the same source for user
+ * space and kernel; everything is inline because an event is written in about the time of two calls.
+ *
+ * PROTOCOL, for the one writer that holds the lane (who holds it is settled elsewhere: client/lanes.c)
+ *
+ *	1. busy := 1                     whoever interrupts the writer from now on leaves this lane alone
+ *	2. next_pos, next_seq := after   published with release: everything up to the previous record is complete
+ *	3. header and payload stored     in any order
+ *	4. crc stored                    from here on, and not before, the record is valid
+ *	5. busy := 0
+ *
+ * WHAT A DEATH LEAVES: before 2 nothing; from 2 to 4 a record that next_seq proves to have been reserved and whose
+ * crc does not hold, and in its place up to one record's length of the oldest records gone, as they would be anyway;
+ * after 4 a valid record. No other record is touched (I2), nobody waits (I3). Since a record's place, length and
+ * checksum prove it, no order of stores matters to a reader of the dead; step 2's release is for readers of the living.
+ *
+ * INVARIANTS (numbered in schemas/FORMAT.md)
+ */
+#ifndef RECORDER_CORE_RING_H
+#define RECORDER_CORE_RING_H
+
+#include "recorder/core/atomic.h"
+#include "recorder/core/crc.h"
+#include "schemas/fr_format.h"
+
+#ifndef __KERNEL__
+#include <errno.h>
+#include <stdbool.h>
+#endif
+
+/* The writer's private side of a lane. All zero means: nothing can be written here. */
+struct fr_lane {
+	unsigned char *data;
+	uint64_t size;	     /* bytes of data; 0 in a child after fork, whose copy of this is wiped */
+	uint64_t pos;	     /* where the next record goes, counted since the lane's birth */
+	uint64_t off;	     /* pos modulo size */
+	uint64_t seq;	     /* the next record's number */
+	uint64_t discarded;
+	uint64_t reserved_pos; /* the record being written, while busy: a successor has to cover it */
+	uint32_t reserved_size;
+	uint32_t seed;	     /* CRC32C of ring id, boot id and lane number */
+	uint32_t busy;
+	uint32_t policy;     /* FRM_POLICY_* */
+	uint32_t max_record; /* bytes, header included */
+	struct frm_lane *head, *tail;
+};
+
+/* What stands between reserve and commit. */
+struct fr_reservation {
+	struct fr_lane *lane;
+	struct frm_record *record;
+	uint32_t size; /* bytes of header and payload */
+};
+
+static inline uint32_t fr_record_span(uint32_t size)
+{
+	return (size + FRM_RECORD_ALIGN - 1) & ~(FRM_RECORD_ALIGN - 1);
+}
+
+/* Largest record a lane of that much data takes: a quarter of it, so that a lap always holds several. */
+static inline uint32_t fr_lane_max_record(uint64_t data_size)
+{
+	uint64_t quarter = data_size / 4 & ~(uint64_t)(FRM_RECORD_ALIGN - 1);
+
+	return quarter < FRM_RECORD_MAX ? (uint32_t)quarter : FRM_RECORD_MAX;
+}
+
+/* CRC32C seed of a lane's records, so that a record of another ring, boot or lane never passes for one of this. */
+static inline uint32_t fr_lane_seed(const uint8_t ring_id[16], const uint8_t boot_id[16], uint32_t lane)
+{
+	uint32_t crc = fr_crc32c(0, ring_id, 16);
+
+	crc = fr_crc32c(crc, boot_id, 16);
+	return fr_crc32c(crc, &lane, sizeof(lane));
+}
+
+/*
+ * Reserves `payload` bytes in a lane that the caller holds and that is not busy. Wait-free. Returns 0, and the
+ * lane is busy until commit; or -EMSGSIZE, -ENOSPC (policy discard, lane full), -ENXIO (no lane behind it).
+ * The caller fills record->time_ns, event, cpu, tid, the session and the payload.
+ */
+static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct fr_reservation *res)
+{
+	uint32_t size = (uint32_t)sizeof(struct frm_record) + payload, span = fr_record_span(size);
+	uint64_t pos, off;
+
+	if (__builtin_expect(payload > lane->max_record || size > lane->max_record, 0))
+		return lane->size ? -EMSGSIZE : -ENXIO;
+
+	lane->busy = 1;
+	fr_barrier_signal(); /* step 1 before all else, as seen by a signal handler on this thread */
+
+	pos = lane->pos;
+	off = lane->off;
+	if (off + span > lane->size) { /* the record would wrap: leave the rest of this lap as it is */
+		pos += lane->size - off;
+		off = 0;
+	}
+	if (__builtin_expect(lane->policy == FRM_POLICY_DISCARD, 0) && pos + span > lane->size) {
+		lane->discarded++;
+		lane->head->discarded = lane->tail->discarded = lane->discarded;
+		fr_barrier_signal();
+		lane->busy = 0;
+		return -ENOSPC;
+	}
+	res->lane = lane;
+	res->record = (struct frm_record *)(lane->data + off);
+	res->size = size;
+	lane->reserved_pos = pos;
+	lane->reserved_size = size;
+	lane->pos = pos + span;
+	lane->off = off + span;
+
+	/* step 2; pairs with the acquire of next_pos in a live reader */
+	lane->head->next_seq = lane->seq + 1;
+	fr_store_release(&lane->head->next_pos, pos + span);
+
+	res->record->pos = pos;
+	res->record->seq_session = lane->seq & FRM_SEQ_MASK;
+	lane->seq++;
+	if (size != span) /* the rounding is zero; the payload is written after this and may not reach it */
+		*(uint64_t *)((unsigned char *)res->record + span - 8) = 0;
+	return 0;
+}
+
+/* Commits: from the store of crc on the record is valid, with `flags` (FRM_RECORD_* or 0). Wait-free. */
+static inline void fr_lane_commit(struct fr_reservation *res, uint32_t flags)
+{
+	struct frm_record *record = res->record;
+	struct fr_lane *lane = res->lane;
+	uint64_t second;
+
+	record->size_flags = res->size | flags;
+	second = (uint64_t)record->size_flags << 32; /* crc counts as zero */
+	fr_barrier_signal();
+	record->crc = fr_crc32c_record(lane->seed, record->pos, second,
+				       (const unsigned char *)record + 16, fr_record_span(res->size) - 16);
+	fr_barrier_signal();
+	lane->busy = 0;
+}
+
+/*
+ * Takes over a lane whose last writer ended inside a record (thread cancelled, or jumped out of): covers what it had
+ * reserved with a record marked torn, under the number it had, so that the loss is named and the lane goes on.
+ */
+static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
+{
+	struct fr_reservation res = { .lane = lane, .size = sizeof(struct frm_record) };
+	uint64_t off = lane->reserved_pos % lane->size;
+
+	res.record = (struct frm_record *)(lane->data + off);
+	res.record->pos = lane->reserved_pos;
+	res.record->seq_session = (lane->seq - 1) & FRM_SEQ_MASK;
+	res.record->time_ns = time_ns;
+	res.record->event = 0;
+	res.record->cpu = FRM_CPU_NONE;
+	res.record->tid = 0;
+	fr_lane_commit(&res, FRM_RECORD_TORN);
+}
+
+#endif
