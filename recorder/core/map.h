@@ -17,6 +17,7 @@ struct fr_identity {
 	uint32_t pid, ppid, uid, gid;
 	uint64_t start_time_ns;
 	uint32_t flags; /* FRM_IDENT_* */
+	uint8_t ring_id[16]; /* zero: a random one; given: for evidence whose identity is its content */
 	uint8_t boot_id[16], machine_id[16];
 	uint64_t boot_seq;
 	char comm[16], exe[256], cgroup[256], hostname[64];
