@@ -20,14 +20,34 @@ WITH_SYSTEMD ?= auto
 SAN      ?=
 WERROR   ?= 0
 
+comma := ,
 ifneq ($(SAN),)
 ifeq ($(origin O),file)
 O := build-$(subst $(comma),-,$(SAN))
 endif
 endif
-comma := ,
 
 Q := $(if $(filter 1,$(V)),,@)
+
+# Goals that install what they lack. What pkg-config finds has changed after that, so make is then entered again.
+# DEPS_DONE=1 skips the installation: the features whose libraries are missing are left out.
+FRONT := check check-vm demo demo-panic bench
+deps_check := build check
+deps_check-vm := build check vm
+deps_demo := build
+deps_demo-panic := build vm
+deps_bench := build bench
+DEPS ?= build check
+ifeq ($(DEPS_DONE)$(filter-out $(FRONT) deps,$(or $(MAKECMDGOALS),all)),)
+
+$(filter $(FRONT),$(MAKECMDGOALS)):
+	$(Q)tests/lib/install-deps.sh $(deps_$@)
+	$(Q)+$(MAKE) --no-print-directory DEPS_DONE=1 $@
+
+.PHONY: $(FRONT)
+.NOTPARALLEL:
+
+else
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 
 CFLAGS   ?= -O2 -g
@@ -62,10 +82,14 @@ $(O)/$(1): $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3))
 	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3)) $(4) $$(LDLIBS)
 endef
 
-PROGRAMS  :=
-LIBRARIES :=
-CHECKS    :=
-BENCHES   :=
+PROGRAMS    :=
+LIBRARIES   :=
+# programs and scripts that `make check` runs (see tests/lib/run-checks.sh), and what these need built besides
+CHECKS      :=
+CHECK_NEEDS :=
+VM_CHECKS   :=
+VM_NEEDS    :=
+BENCHES     :=
 include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
 all: $(LIBRARIES) $(PROGRAMS)
@@ -75,11 +99,26 @@ $(O)/%.o: %.c
 
 -include $(OBJECTS:.o=.d)
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+run_checks = $(Q)O=$(O) V=$(V) tests/lib/run-checks.sh
+
+check: all $(CHECKS) $(CHECK_NEEDS) ## install what is missing, build, run the tests
+	$(run_checks) $(CHECKS)
+
+check-vm: all $(VM_NEEDS) ## the tests that need a guest: panics, resets, file systems (QEMU)
+	$(run_checks) $(VM_CHECKS)
 
 clean: ## remove what was built
 	$(Q)rm -rf $(O)
 
-.PHONY: all help clean
+.PHONY: all clean check check-vm
+
+endif # front goals
+
+deps: ## install the packages that DEPS="build check vm bench" need (default: build check)
+	$(Q)tests/lib/install-deps.sh $(DEPS)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps help
 .DELETE_ON_ERROR:
