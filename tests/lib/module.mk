@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+CHECKS += tests/lib/check-includes.sh tests/lib/check-shell.sh
