@@ -1,0 +1,68 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: MIT
+# shellcheck shell=dash
+# guest-init.sh - the guest's /init: mounts what a machine has, offers what scenarios need, runs /scenario.
+# Console: ttyS0. What the host is to judge goes to ttyS1 (report, witness), where no kernel message interferes.
+
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+ip link set lo up 2>/dev/null
+echo 1 >/proc/sys/kernel/sysrq
+exec 3>/dev/ttyS1
+
+# report NAME: standard input, for the host
+report() {
+	echo "<<< $1" >&3
+	cat >&3
+	echo ">>>" >&3
+}
+
+# load MODULE [PARAMETERS]: with what it depends on
+load() {
+	local name=$1 file last
+	shift
+	last=$(tail -n 1 "/modules/$name.order")
+	while read -r file; do
+		[ -d "/sys/module/$(basename "$file" .ko | tr - _)" ] && continue
+		if [ "$file" = "$last" ]; then insmod "/modules/$file" "$@"; else insmod "/modules/$file"; fi
+	done <"/modules/$name.order"
+}
+
+# a device appears a while after its driver
+wait_for() {
+	local tries=0
+	until [ -e "$1" ]; do
+		[ $tries -lt 100 ] || return 1
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+}
+
+# mount_ext4 DEVICE FOLDER [OPTIONS]: formats only what holds no file system, or the evidence is gone
+mount_ext4() {
+	wait_for "$1" || return 1
+	[ "$(dd if="$1" bs=2 skip=540 count=1 2>/dev/null | hexdump -e '1/2 "%04x"')" = ef53 ] ||
+		mke2fs -b 4096 "$1" >/dev/null
+	mkdir -p "$2"
+	mount -t ext4 ${3:+-o "$3"} "$1" "$2"
+}
+
+panic() {
+	echo c >/proc/sysrq-trigger
+	sleep 60
+}
+
+bye() {
+	exec 3>&-
+	sleep 0.1
+	poweroff -f
+}
+
+# shellcheck source=/dev/null
+. /scenario
+bye

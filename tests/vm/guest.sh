@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# guest.sh - runs a scenario in a QEMU guest on the release's own Debian kernel; to be sourced.
+#
+# A scenario is a script that ships programs and modules into an initramfs, says what the guest does (in busybox's
+# sh, after guest-init.sh), lets it run through panic and warm reset, and judges what came back:
+#
+#	vm_begin				skips (77) what cannot run a guest; makes the scratch folder $vm
+#	vm_program $FR_BUILD/flightrec ...	into /bin, with the shared libraries it needs
+#	vm_modules ramoops nd_e820 ...		kernel modules, for `load` in the guest
+#	vm_script <<'GUEST' ... GUEST		what the guest does, at every boot of it
+#	vm_run 'memmap=64M!0x8000000' [QEMU's arguments]
+#	vm_report NAME				what the guest wrote with `report NAME`
+#
+# What cost time to find: software emulation, one emulated CPU (a warm reset with two hangs or oopses early), and
+# -cpu Haswell-v4 (with "max", 6.12 dies early). Kernel and initramfs are given anew at each reset while memory is
+# kept; QEMU puts the initramfs near the top of low memory, so what is to survive is reserved below it, at 0x8000000.
+# panic=1 and no -no-reboot make one command out of crash and recovery.
+
+vm_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+vm_cache=${XDG_CACHE_HOME:-$HOME/.cache}/flightrec-vm
+vm_seconds=${VM_SECONDS:-90} # a guest that takes longer is taken for hung
+FR_BUILD=${FR_BUILD:-$(realpath -m "$vm_here/../../build")}
+
+vm_skip() {
+	echo "$*"
+	exit 77
+}
+
+vm_fail() {
+	echo "FAILED: $*"
+	echo "--- the guest's console ends with:"
+	tail -n 40 "$vm/console" 2>/dev/null
+	echo "--- its reports end with:"
+	tail -n 40 "$vm/report" 2>/dev/null
+	grep -v 'warning: TCG' "$vm/qemu" 2>/dev/null
+	exit 1
+}
+
+vm_begin() {
+	local tool
+	[[ $(uname -m) == x86_64 ]] || vm_skip "guests are run on x86-64 only so far"
+	for tool in qemu-system-x86_64 busybox cpio apt-get dpkg-deb depmod modprobe; do
+		PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || vm_skip "$tool is not installed (make deps DEPS=vm)"
+	done
+	PATH=$PATH:/usr/sbin:/sbin
+	ldd "$(command -v busybox)" >/dev/null 2>&1 && vm_skip "busybox is not static (make deps DEPS=vm)"
+	vm_kernel
+	vm=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-vm.XXXXXX")
+	trap 'rm -rf "$vm"' EXIT
+	mkdir -p "$vm"/root/{bin,lib,modules,proc,sys,dev,mnt,tmp,run,var/lib,etc}
+	cp "$(command -v busybox)" "$vm/root/bin/busybox"
+	cp "$vm_here/guest-init.sh" "$vm/root/init"
+	chmod +x "$vm/root/init"
+}
+
+# The release's kernel, fetched once: $vm_kernel_dir holds vmlinuz and tree/lib/modules. A cached one needs no network.
+vm_kernel() {
+	local release
+	# shellcheck source=/dev/null
+	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-$ID}")
+	vm_kernel_dir=$vm_cache/$release
+	[[ -f $vm_kernel_dir/vmlinuz ]] && return
+	mkdir -p "$vm_cache"
+	(
+		flock 9
+		[[ -f $vm_kernel_dir/vmlinuz ]] || vm_fetch_kernel
+	) 9>"$vm_cache/lock" || exit
+}
+
+vm_fetch_kernel() {
+	local package log=$vm_cache/fetch.log new=$vm_cache/new
+	package=$(apt-cache depends linux-image-cloud-amd64 2>"$log" | awk '/Depends:/ { print $2; exit }')
+	if [[ -z $package ]] && ((EUID == 0)); then
+		apt-get -qq update >>"$log" 2>&1
+		package=$(apt-cache depends linux-image-cloud-amd64 2>>"$log" | awk '/Depends:/ { print $2; exit }')
+	fi
+	[[ $package ]] || vm_skip "apt knows no linux-image-cloud-amd64 here (apt-get update may help)"
+	rm -rf "$new"
+	mkdir "$new"
+	if ! (cd "$new" && apt-get -qq download "$package" >>"$log" 2>&1 && dpkg-deb -x ./*.deb tree); then
+		cat "$log"
+		vm_skip "the kernel $package could not be fetched"
+	fi
+	mv "$new"/tree/boot/vmlinuz-* "$new/vmlinuz"
+	# where modules lie below /usr, put them where modprobe -d looks
+	[[ -d $new/tree/lib/modules ]] || { mkdir -p "$new/tree/lib" && mv "$new/tree/usr/lib/modules" "$new/tree/lib/"; }
+	rm -rf "$new"/*.deb "$new"/tree/{boot,usr} "$vm_kernel_dir"
+	depmod -b "$new/tree" "$(ls "$new/tree/lib/modules")"
+	mv "$new" "$vm_kernel_dir"
+}
+
+# A program, and below /lib the shared libraries it needs.
+vm_program() {
+	local program library
+	for program; do
+		[[ -x $program ]] || vm_fail "$program is not built"
+		cp "$program" "$vm/root/bin/"
+		while read -r library; do
+			[[ -e $vm/root$library ]] || install -D "$library" "$vm/root$library"
+		done < <(ldd "$program" 2>/dev/null | grep -oE '/[^ ]+' | sort -u)
+	done
+}
+
+# Modules with all they depend on, in the order of loading, unpacked: /modules/NAME.order lists files.
+vm_modules() {
+	local name file plain
+	for name; do
+		while read -r file; do
+			plain=$(basename "$file")
+			plain=${plain%.ko*}.ko
+			case $file in
+			*.xz) xz -dc "$file" >"$vm/root/modules/$plain" ;;
+			*.zst) zstd -qdc "$file" >"$vm/root/modules/$plain" ;;
+			*.gz) gzip -dc "$file" >"$vm/root/modules/$plain" ;;
+			*) cp "$file" "$vm/root/modules/$plain" ;;
+			esac
+			echo "$plain" >>"$vm/root/modules/$name.order"
+		done < <(modprobe -C /dev/null -d "$vm_kernel_dir/tree" -S "$(ls "$vm_kernel_dir/tree/lib/modules")" \
+			--show-depends "$name" | awk '$1 == "insmod" { print $2 }')
+		[[ -s $vm/root/modules/$name.order ]] || vm_fail "the kernel has no module $name"
+	done
+}
+
+vm_script() {
+	cat >"$vm/root/scenario"
+}
+
+vm_run() {
+	local cmdline=$1 started
+	shift
+	(cd "$vm/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$vm/initramfs" || vm_fail "no initramfs"
+	started=$SECONDS
+	timeout -k 5 "$vm_seconds" qemu-system-x86_64 -machine q35,accel=tcg -cpu Haswell-v4 -smp 1 -m 512 \
+		-nodefaults -no-user-config -display none \
+		-serial file:"$vm/console.raw" -serial file:"$vm/report.raw" \
+		-kernel "$vm_kernel_dir/vmlinuz" -initrd "$vm/initramfs" \
+		-append "console=ttyS0 panic=1 quiet $cmdline" "$@" </dev/null >"$vm/qemu" 2>&1
+	vm_status=$?
+	tr -d '\r' <"$vm/console.raw" >"$vm/console"
+	tr -d '\r' <"$vm/report.raw" >"$vm/report"
+	((vm_status == 0)) || vm_fail "the guest did not end by itself within $vm_seconds s (qemu: $vm_status)"
+	echo "guest: $((SECONDS - started)) s, $(grep -ac 'Kernel panic - not syncing' "$vm/console") panic(s)," \
+		"kernel $(ls "$vm_kernel_dir/tree/lib/modules")"
+}
+
+# What the guest reported under that name (at its last boot that did).
+vm_report() {
+	awk -v begin="<<< $1" '$0 == begin { inside = 1; text = ""; next } $0 == ">>>" { inside = 0 }
+		inside { text = text $0 "\n" } END { printf "%s", text }' "$vm/report"
+}
+
+# vm_expect WHAT COMMAND...: a sentence of the verdict, true when COMMAND succeeds
+vm_expect() {
+	local what=$1
+	shift
+	"$@" || vm_fail "$what"
+	echo "proved: $what"
+}
