@@ -76,6 +76,6 @@ int fr_ring_session_begin(struct fr_ring *ring, uint16_t provider, const uint8_t
 void fr_ring_session_end(struct fr_ring *ring, uint16_t number);
 void fr_ring_anchor(struct fr_ring *ring); /* notes the clocks' relation now */
 void fr_ring_count_loss(struct fr_ring *ring, enum frm_loss cause, uint64_t count);
-void fr_ring_close_mark(struct fr_ring *ring); /* the writer leaves in order */
+void fr_ring_close_mark(struct fr_ring *ring, bool closed); /* the writer leaves in order; or is back */
 
 #endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * declare.c - the writing side of the descriptor log: providers, events, modules.
+ *
+ * Lock-free, so that a signal handler may declare: an entry's place is taken by one atomic addition, the same in both
+ * copies of the log; the entry is complete when its checksum holds. Equal entries share an id: whoever declares looks
+ * through the log first. Two threads that declare the same thing at the same instant get two ids; both decode.
+ */
+#include <string.h>
+
+#include "recorder/core/check.h"
+#include "recorder/core/map.h"
+
+#define ENTRY_MAX 2048u
+
+struct entry {
+	uint32_t size;
+	bool overflow;
+	_Alignas(8) uint8_t bytes[ENTRY_MAX];
+};
+
+static void put(struct entry *entry, const void *bytes, size_t size)
+{
+	if (size > ENTRY_MAX - entry->size) {
+		entry->overflow = true;
+		return;
+	}
+	if (size)
+		memcpy(entry->bytes + entry->size, bytes, size);
+	entry->size += (uint32_t)size;
+}
+
+static size_t length_of(const char *text, size_t most)
+{
+	return text ? strnlen(text, most) : 0;
+}
+
+static int append(struct fr_ring *ring, struct entry *entry, uint16_t type)
+{
+	struct frm_desc *desc = (struct frm_desc *)entry->bytes;
+	uint32_t span = fr_record_span(entry->size), at;
+
+	if (entry->overflow)
+		return -EINVAL;
+	desc->size = (uint16_t)entry->size;
+	desc->type = type;
+	desc->crc = fr_check_crc(ring->super.ring_id, desc, desc->size, offsetof(struct frm_desc, crc));
+	/* once full, the counter stays beyond the end; it can't come round in any life of a process */
+	at = fr_load_relaxed(&ring->log_used) > ring->log_size ? ring->log_size : fr_add(&ring->log_used, span);
+	if (at > ring->log_size || span > ring->log_size - at) {
+		fr_ring_count_loss(ring, FRM_LOSS_DISCARDED_DESC, 1);
+		return -ENOSPC;
+	}
+	for (int copy = 0; copy < 2; copy++)
+		memcpy(ring->meta[copy]->log + at, entry->bytes, entry->size);
+	return 0;
+}
+
+/* The entry of that type whose bytes from `from` on are those; what lies before (checksum, size, id) may differ. */
+static const struct frm_desc *find(const struct fr_ring *ring, const struct entry *entry, uint16_t type, size_t id_at)
+{
+	const uint8_t *log = ring->meta[0]->log;
+	uint32_t used = fr_load_relaxed(&ring->log_used);
+	const struct frm_desc *desc;
+	size_t at = 0;
+
+	while ((desc = fr_desc_next(log, used < ring->log_size ? used : ring->log_size, ring->super.ring_id, &at, NULL))) {
+		const uint8_t *bytes = (const uint8_t *)desc;
+		size_t after_id = id_at + sizeof(frm_le16);
+
+		if (desc->type == type && desc->size == entry->size &&
+		    !memcmp(bytes + sizeof(*desc), entry->bytes + sizeof(*desc), id_at - sizeof(*desc)) &&
+		    !memcmp(bytes + after_id, entry->bytes + after_id, entry->size - after_id))
+			return desc;
+	}
+	return NULL;
+}
+
+int fr_ring_declare_provider(struct fr_ring *ring, const uint8_t guid[16], const char *name, uint16_t major, uint16_t minor)
+{
+	struct entry entry = { 0 };
+	struct frm_desc_provider provider = {
+		.name_len = (uint16_t)length_of(name, 128), .version_major = major, .version_minor = minor
+	};
+	const struct frm_desc *known;
+	uint32_t id;
+	int r;
+
+	memcpy(provider.guid, guid, 16);
+	put(&entry, &provider, sizeof(provider));
+	put(&entry, name, provider.name_len);
+	known = find(ring, &entry, FRM_DESC_PROVIDER, offsetof(struct frm_desc_provider, id));
+	if (known)
+		return ((const struct frm_desc_provider *)known)->id;
+	id = fr_add(&ring->next_provider, 1);
+	if (id >= FRM_PROVIDERS_MAX) {
+		fr_store_relaxed(&ring->next_provider, FRM_PROVIDERS_MAX);
+		return -ENOSPC;
+	}
+	((struct frm_desc_provider *)entry.bytes)->id = (uint16_t)id;
+	r = append(ring, &entry, FRM_DESC_PROVIDER);
+	return r < 0 ? r : (int)id;
+}
+
+int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *name, uint8_t level, uint64_t keywords,
+			  const struct fr_field_spec *fields, unsigned field_count)
+{
+	struct entry entry = { 0 };
+	struct frm_desc_event event = {
+		.keywords = keywords,
+		.provider = provider,
+		.level = level,
+		.field_count = (uint8_t)field_count,
+		.name_len = (uint16_t)length_of(name, 128),
+	};
+	const struct frm_desc *known;
+	uint32_t id;
+	int r;
+
+	if (field_count > 32)
+		return -EINVAL;
+	put(&entry, &event, sizeof(event));
+	put(&entry, name, event.name_len);
+	for (unsigned i = 0; i < field_count; i++) {
+		struct frm_field field = { .type = fields[i].type,
+					   .name_len = (uint8_t)length_of(fields[i].name, 255),
+					   .unit_len = (uint8_t)length_of(fields[i].unit, 255) };
+
+		put(&entry, &field, sizeof(field));
+		put(&entry, fields[i].name, field.name_len);
+		put(&entry, fields[i].unit, field.unit_len);
+	}
+	if (entry.overflow)
+		return -EINVAL;
+	known = find(ring, &entry, FRM_DESC_EVENT, offsetof(struct frm_desc_event, id));
+	if (known)
+		return ((const struct frm_desc_event *)known)->id;
+	id = fr_add(&ring->next_event, 1);
+	if (id > UINT16_MAX) {
+		fr_store_relaxed(&ring->next_event, UINT16_MAX + 1u);
+		return -ENOSPC;
+	}
+	((struct frm_desc_event *)entry.bytes)->id = (uint16_t)id;
+	r = append(ring, &entry, FRM_DESC_EVENT);
+	return r < 0 ? r : (int)id;
+}
+
+int fr_ring_declare_raw(struct fr_ring *ring, uint16_t type, const void *bytes, size_t size)
+{
+	struct entry entry = { .size = sizeof(struct frm_desc) };
+
+	put(&entry, bytes, size);
+	return append(ring, &entry, type);
+}

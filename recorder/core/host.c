@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.c - see host.h. Reads /proc by system calls and stack buffers only: the library calls this in a
+ * process it knows nothing about, possibly just after fork.
+ */
+#include "recorder/core/host.h"
+#include "recorder/core/paths.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Reads up to size - 1 bytes of a small file and terminates them. Returns the count or -errno. */
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t got = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (got < size - 1) {
+		ssize_t n = read(fd, buf + got, size - 1 - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+	}
+	close(fd);
+	buf[got] = '\0';
+	return (ssize_t)got;
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t fr_clock_boot_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t fr_clock_real_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t fr_clock_mono_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* An id file: hex digits with or without dashes, and a newline. */
+static int read_id(const char *path, uint8_t id[16])
+{
+	char buf[64];
+	ssize_t n = read_small(path, buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	buf[strcspn(buf, "\n")] = '\0';
+	return fr_uuid_parse(id, buf);
+}
+
+int fr_host_boot_id(uint8_t boot_id[16])
+{
+	return read_id("/proc/sys/kernel/random/boot_id", boot_id);
+}
+
+int fr_host_machine_id(uint8_t machine_id[16])
+{
+	memset(machine_id, 0, 16);
+	return read_id("/etc/machine-id", machine_id) < 0 ? -ENOENT : 0;
+}
+
+/* Looks for a boot in the text of STATE/boots; counts the lines' highest number on the way. */
+static uint64_t find_boot(const char *text, const char *hex, uint64_t *highest)
+{
+	uint64_t found = 0;
+
+	for (const char *line = text; *line;) {
+		char *end;
+		unsigned long long number = strtoull(line, &end, 10);
+
+		if (end != line && *end == ' ') {
+			if (number > *highest)
+				*highest = number;
+			if (!strncmp(end + 1, hex, 32))
+				found = number;
+		}
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return found;
+}
+
+uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
+{
+	char path[FR_PATH_MAX], hex[33], line[128];
+	uint64_t number = 0, highest = 0;
+	struct stat st;
+	char *text = NULL;
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/boots", state_dir) >= sizeof(path))
+		return 0;
+	fr_hex(hex, boot_id, 16);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
+	if (fd < 0)
+		return 0;
+	/* a file that says more than 16 million boots is not ours */
+	if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0 || st.st_size > 1 << 30)
+		goto out;
+	text = calloc(1, (size_t)st.st_size + 1);
+	if (!text || pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+		goto out;
+	number = find_boot(text, hex, &highest);
+	if (!number) {
+		bool torn = st.st_size > 0 && text[st.st_size - 1] != '\n'; /* a line cut by a crash: start afresh after it */
+		int n = snprintf(line, sizeof(line), "%s%llu %s %llu\n", torn ? "\n" : "", (unsigned long long)highest + 1, hex,
+				 (unsigned long long)(fr_clock_real_ns() / 1000000000u));
+
+		if (write(fd, line, (size_t)n) == n) {
+			fdatasync(fd);
+			number = highest + 1;
+		}
+	}
+out:
+	free(text);
+	close(fd);
+	return number;
+}
+
+/* The fields of /proc/PID/stat that follow the command's closing parenthesis; NULL when the process is gone. */
+static const char *stat_fields(pid_t pid, char *buf, size_t size)
+{
+	char path[64], *paren;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_small(path, buf, size) <= 0)
+		return NULL;
+	paren = strrchr(buf, ')');
+	return paren && paren[1] == ' ' ? paren + 2 : NULL;
+}
+
+/* Field `number` of stat, as proc(5) counts them; the text starts with field 3. */
+static uint64_t stat_number(const char *fields, int number)
+{
+	for (int i = 3; i < number; i++) {
+		fields += strcspn(fields, " ");
+		fields += *fields == ' ';
+	}
+	return strtoull(fields, NULL, 10);
+}
+
+static uint64_t start_time_of(const char *fields)
+{
+	long hz = sysconf(_SC_CLK_TCK);
+
+	return stat_number(fields, 22) * (1000000000ull / (unsigned long)(hz > 0 ? hz : 100));
+}
+
+uint64_t fr_host_start_time_ns(pid_t pid)
+{
+	char buf[1024];
+	const char *fields = stat_fields(pid, buf, sizeof(buf));
+
+	return fields ? start_time_of(fields) : 0;
+}
+
+/* The path in the cgroup hierarchy that tells most: version 2's, else systemd's, else the first. */
+static void cgroup_of(pid_t pid, char *out, size_t size)
+{
+	char path[64], buf[4096], *best = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	if (read_small(path, buf, sizeof(buf)) <= 0)
+		return;
+	for (char *line = buf, *next; line && *line; line = next) {
+		char *name;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		name = strchr(line, ':');
+		if (!name || !strchr(name + 1, ':'))
+			continue;
+		if (!best || !strncmp(line, "0::", 3) || !strncmp(name, ":name=systemd:", 14))
+			best = strchr(name + 1, ':') + 1;
+		if (!strncmp(line, "0::", 3) && strcmp(best, "/"))
+			break;
+	}
+	if (best)
+		snprintf(out, size, "%s", best);
+}
+
+static void owner_of(pid_t pid, struct fr_identity *identity)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(path, &st) == 0) {
+		identity->uid = st.st_uid;
+		identity->gid = st.st_gid;
+	}
+}
+
+int fr_host_identity(pid_t pid, struct fr_identity *identity)
+{
+	char path[64], buf[1024];
+	const char *fields = stat_fields(pid, buf, sizeof(buf));
+	const char *name = strchr(buf, '(');
+	ssize_t n;
+
+	if (!fields)
+		return -ESRCH;
+	identity->pid = (uint32_t)pid;
+	identity->ppid = (uint32_t)stat_number(fields, 4);
+	identity->start_time_ns = start_time_of(fields);
+	if (name)
+		snprintf(identity->comm, sizeof(identity->comm), "%.*s", (int)(strrchr(buf, ')') - name - 1), name + 1);
+	owner_of(pid, identity);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, identity->exe, sizeof(identity->exe) - 1);
+	identity->exe[n > 0 ? n : 0] = '\0';
+	cgroup_of(pid, identity->cgroup, sizeof(identity->cgroup));
+	fr_host_boot_id(identity->boot_id);
+	fr_host_machine_id(identity->machine_id);
+	gethostname(identity->hostname, sizeof(identity->hostname) - 1);
+	return 0;
+}
+
+bool fr_host_writer_alive(const struct frm_super *super)
+{
+	uint8_t boot_id[16];
+	char buf[1024];
+	const char *fields;
+
+	if (fr_host_boot_id(boot_id) < 0 || memcmp(boot_id, super->boot_id, 16))
+		return false;
+	fields = stat_fields((pid_t)super->pid, buf, sizeof(buf));
+	/* a zombie writes no more; its memory is gone */
+	return fields && start_time_of(fields) == super->start_time_ns && *fields != 'Z' && *fields != 'X';
+}
