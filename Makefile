@@ -6,7 +6,10 @@ VERSION  := 0.1.0
 O        ?= build
 V        ?= 0
 PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+SBINDIR  ?= $(PREFIX)/sbin
 LIBDIR   ?= $(PREFIX)/lib
+SYSCONFDIR ?= /etc
 SYSTEMD_UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR  ?=
 CC       ?= gcc
@@ -107,10 +110,19 @@ check: all $(CHECKS) $(CHECK_NEEDS) ## install what is missing, build, run the t
 check-vm: all $(VM_NEEDS) ## the tests that need a guest: panics, resets, file systems (QEMU)
 	$(run_checks) $(VM_CHECKS)
 
+install_env = O=$(O) VERSION=$(VERSION) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) BINDIR=$(BINDIR) SBINDIR=$(SBINDIR) \
+	LIBDIR=$(LIBDIR) SYSCONFDIR=$(SYSCONFDIR) SYSTEMD_UNIT_DIR=$(SYSTEMD_UNIT_DIR)
+
+install: all ## install below DESTDIR and PREFIX (/usr/local)
+	$(Q)$(install_env) tests/lib/install.sh install
+
+uninstall: ## remove what install put there; configuration and recorded data stay
+	$(Q)$(install_env) tests/lib/install.sh uninstall
+
 clean: ## remove what was built
 	$(Q)rm -rf $(O)
 
-.PHONY: all clean check check-vm
+.PHONY: all clean check check-vm install uninstall
 
 endif # front goals
 
