@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-CHECKS += tests/lib/check-includes.sh tests/lib/check-shell.sh
+CHECKS += tests/lib/check-includes.sh tests/lib/check-shell.sh tests/lib/check-install.sh

@@ -5,7 +5,7 @@
 # `# check-timeout: SECONDS` in a script says. Output is shown when a check fails, or always with V=1.
 #
 # A check runs in the source's top folder, in a session of its own that is killed when it ends, with
-#	FR_BUILD	where things were built (absolute)
+#	FR_BUILD	where things were built (absolute); CC and SAN say how
 #	TMPDIR		an empty folder of its own, removed afterwards
 #	FLIGHTREC_STATE_DIR, FLIGHTREC_RUNTIME_DIR, FLIGHTREC_CONFIG	below TMPDIR: the machine's own are never touched
 # The last line on standard output is always "N passed, N failed, N skipped".
@@ -13,7 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
 FR_BUILD=$(realpath -m "${O:-build}")
-export FR_BUILD LC_ALL=C
+export FR_BUILD LC_ALL=C CC=${CC:-cc} SAN=${SAN:-}
 verbose=${V:-0}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-check.XXXXXX") || exit 1
 child=
