@@ -96,8 +96,8 @@ enum fr_image_flags {
 
 /*
  * Opens and judges the ring or segment in fd (not kept). Blocking; allocates up to the file's size plus 64 bytes
- * a record. Errors: -EBADMSG not a ring or segment, or both superblocks damaged; -EPROTONOSUPPORT a newer
- * major version or an unknown incompatible feature; -EFBIG larger than FRM_RING_MAX plus slack; -ENOMEM; and
+ * a record. Errors: -EBADMSG not a ring or segment, or both superblocks damaged; -ENODATA a segment without
+ * its seal; -EPROTONOSUPPORT a newer major version or an unknown incompatible feature; -EFBIG larger than FRM_RING_MAX plus slack; -ENOMEM; and
  * what pread says. *ret_image is untouched on failure.
  */
 int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image);
@@ -118,11 +118,15 @@ unsigned fr_image_meta_damage(const struct fr_image *image); /* bit 0: copy A's 
 size_t fr_image_lane_count(const struct fr_image *image);
 const struct fr_lane_info *fr_image_lane(const struct fr_image *image, size_t lane);
 
-/* All valid records, by lane and then by position: the order in which each lane wrote them. */
+/*
+ * All events, by lane and then by position: the order in which each lane wrote them. Records that are marks
+ * (FRM_RECORD_DISCARDED, FRM_RECORD_TORN) are not among them; fr_image_lane_records() has them too, for those who copy.
+ */
 size_t fr_image_record_count(const struct fr_image *image);
 const struct fr_record *fr_image_record(const struct fr_image *image, size_t i);
+const struct fr_record *fr_image_lane_records(const struct fr_image *image, size_t lane, size_t *ret_count);
 /*
- * The same records on one time line: ordered by time, never against the order of their lane (a record whose time
+ * The same events on one time line: ordered by time, never against the order of their lane (a record whose time
  * lies before its predecessor's counts as simultaneous with it). Computed at the first call. order[i] is an index
  * for fr_image_record(). NULL when memory is short.
  */

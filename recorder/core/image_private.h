@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* image_private.h - what image.c, image_meta.c, image_segment.c and scan.c share; nobody else includes it. */
+#ifndef RECORDER_CORE_IMAGE_PRIVATE_H
+#define RECORDER_CORE_IMAGE_PRIVATE_H
+
+#include "recorder/core/check.h"
+#include "recorder/core/image.h"
+
+struct lane_view {
+	struct fr_lane_info info;
+	size_t first, count; /* in image->records */
+};
+
+struct text {
+	const char *name, *bytes;
+	size_t size;
+};
+
+struct fr_image {
+	enum fr_image_type type;
+	unsigned flags, meta_damage;
+	struct frm_super super;
+	struct frm_state state;
+	struct frm_segment segment;
+	unsigned char *bytes; /* the file, or what of it is needed */
+	struct frm_meta *meta; /* both copies merged; meta_size bytes */
+
+	struct lane_view *lanes; /* super.lane_count */
+	struct fr_record *records; /* marks included, lane by lane */
+	size_t record_count, record_room;
+	uint32_t *events; /* those that are no marks */
+	size_t event_count;
+	uint32_t *timeline;
+	struct fr_loss *losses;
+	size_t loss_count, loss_room;
+
+	struct fr_provider *providers;
+	struct fr_event_desc *descs;
+	struct fr_module *modules;
+	size_t provider_count, desc_count, module_count;
+	uint16_t *desc_by_id; /* 65536 entries: index + 1, or 0 */
+	struct frm_session sessions[FRM_SESSIONS_MAX];
+	size_t session_count;
+	struct frm_anchor anchors[FRM_ANCHORS_MAX];
+	size_t anchor_count;
+	struct text *texts;
+	size_t text_count;
+	struct arena *arena; /* strings of descriptors */
+};
+
+/* A lane's bytes as they were read, and the hints of its head before and after its data was. */
+struct lane_bytes {
+	const unsigned char *data;
+	uint64_t size;
+	uint32_t lane;
+	bool hints; /* the head is good enough to look at next_pos and next_seq */
+	uint64_t next_pos, next_seq, next_pos_after;
+};
+
+int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes);
+/* Records of a segment's lane, one after the other. */
+int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *data, uint64_t size);
+
+int fr_image_add_record(struct fr_image *image, const unsigned char *at, uint32_t lane);
+int fr_image_add_loss(struct fr_image *image, const struct fr_loss *loss);
+/* Of two copies of a counter: the larger if they differ by one step (a death between two stores), else the smaller. */
+uint64_t fr_image_settle(uint64_t a, uint64_t b, uint64_t step);
+
+/* Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says. */
+int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b);
+int fr_image_parse_meta(struct fr_image *image);
+int fr_image_read_segment(struct fr_image *image, size_t size);
+
+/* Memory that goes with the image. */
+void *fr_image_alloc(struct fr_image *image, size_t size);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scan.c - judges the bytes of a lane: which records are valid, what is missing, and why.
+ *
+ * VALIDITY is FORMAT.md's: a candidate satisfies rules 1, 2 and 4 by itself (length, place, checksum); then rule 3 throws
+ * out what lies more than one data length before the end of the newest candidate.
+ *
+ * RESYNCHRONISING needs no marks: records start on multiples of 8 and prove themselves, so after damage the scan goes on in
+ * steps of 8. Checks are ordered by cost; the checksum is computed where length and place agree already.
+ *
+ * LOSSES are told by the numbers. The lane wrote 0, 1, 2, ...; each number below next_seq that no valid record carries
+ * lies in exactly one loss range:
+ *
+ *	before the oldest record   overwritten; damaged if the lane never lapped, or if what lies there looks like a record
+ *	between two records	   damaged
+ *	a record marked torn	   torn
+ *	after the newest record	   torn if it is one number (its writer died in it); damaged if more
+ *
+ * The last row rests on the head's hints, which nothing protects. They are believed only if next_pos and next_seq agree
+ * with each other and with the newest record.
+ *
+ * A LIVE lane moves while it is copied. The hints were read before the data (everything before next_pos was complete,
+ * save the newest record) and again after it (everything before next_pos_after - size may have been overwritten meanwhile).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/core/crc.h"
+#include "recorder/core/image_private.h"
+#include "recorder/core/ring.h"
+
+static uint32_t size_of(const struct frm_record *record)
+{
+	return record->size_flags & FRM_RECORD_SIZE_MASK;
+}
+
+static bool crc_holds(const struct frm_record *record, uint32_t seed)
+{
+	return record->crc == fr_crc32c_record(seed, record->pos, (uint64_t)record->size_flags << 32,
+					       (const unsigned char *)record + 16, fr_record_span(size_of(record)) - 16);
+}
+
+/* Rule 1, for a record with `room` bytes from its start to the end of the data. */
+static bool length_fits(const struct frm_record *record, uint64_t room, uint32_t most)
+{
+	uint32_t size = size_of(record);
+
+	return size >= sizeof(*record) && size <= most && fr_record_span(size) <= room;
+}
+
+static int by_pos(const void *a, const void *b)
+{
+	const struct fr_record *x = a, *y = b;
+
+	return x->pos < y->pos ? -1 : x->pos > y->pos;
+}
+
+/* Offsets rise, so positions rise twice at most: the newest lap, then what the lap before left. */
+static void sort_by_pos(struct fr_record *records, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (records[i].pos < records[i - 1].pos) {
+			qsort(records, count, sizeof(*records), by_pos);
+			return;
+		}
+	}
+}
+
+static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint64_t first, uint64_t count, uint64_t from,
+		uint64_t to)
+{
+	struct fr_loss loss = { .lane = lane, .cause = cause, .first_seq = first, .count = count, .from_pos = from, .to_pos = to };
+
+	return count ? fr_image_add_loss(image, &loss) : 0;
+}
+
+/*
+ * Before the oldest record of a lapped lane lie the remains of the one that was being overwritten; anything there that
+ * still looks like a record of this lap is damage. Looks: two of its three claims agree (position with place, number
+ * with the oldest record's, end with the oldest record's start). Returns the number where damage begins, else oldest->seq.
+ */
+static uint64_t damage_before(const struct lane_bytes *bytes, const struct fr_record *oldest, uint64_t from, uint64_t *ret_pos)
+{
+	for (uint64_t pos = from; pos + sizeof(struct frm_record) <= oldest->pos; pos += 8) {
+		const struct frm_record *there = (const struct frm_record *)(bytes->data + pos % bytes->size);
+		uint64_t seq = there->seq_session & FRM_SEQ_MASK, back = oldest->seq - seq;
+		bool place, number, end;
+
+		if (pos % bytes->size + sizeof(*there) > bytes->size)
+			continue;
+		place = there->pos == pos;
+		number = seq < oldest->seq && back <= (oldest->pos - pos) / sizeof(*there);
+		end = pos + fr_record_span(size_of(there)) == oldest->pos && back == 1;
+		if (place + number + end < 2)
+			continue;
+		*ret_pos = pos;
+		return number ? seq : oldest->seq - 1;
+	}
+	return oldest->seq;
+}
+
+/* What is missing before the oldest record. `floor`: what lies before it may be gone, that is no damage. */
+static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, const struct fr_record *oldest, uint64_t floor)
+{
+	uint64_t pos = floor, damaged = oldest->seq;
+	int r;
+
+	if (floor == 0)
+		return lose(image, bytes->lane, FRM_LOSS_DAMAGED, 0, oldest->seq, 0, oldest->pos);
+	if (!(image->flags & FR_IMAGE_LIVE))
+		damaged = damage_before(bytes, oldest, floor, &pos);
+	r = lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, damaged, pos, pos);
+	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_DAMAGED, damaged, oldest->seq - damaged, pos, oldest->pos);
+}
+
+/* What is missing after the newest record, if the hints can be believed. */
+static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, struct fr_lane_info *info, uint64_t end, uint64_t seq)
+{
+	uint64_t missing;
+	int r;
+
+	info->next_seq = seq;
+	if (!bytes->hints || bytes->next_pos < end)
+		return 0; /* a head older than its data: the medium kept the one, not yet the other */
+	missing = bytes->next_seq - seq;
+	if (bytes->next_seq < seq || (end && bytes->next_pos - end > 2 * bytes->size) || (missing == 0) != (bytes->next_pos == end) ||
+	    missing > (bytes->next_pos - end) / sizeof(struct frm_record)) {
+		info->head_damaged = true;
+		return 0;
+	}
+	info->next_seq = bytes->next_seq;
+	if (missing == 0 || (missing == 1 && image->flags & FR_IMAGE_LIVE))
+		return 0;
+	r = lose(image, bytes->lane, FRM_LOSS_DAMAGED, seq, missing - 1, end, bytes->next_pos);
+	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_TORN, bytes->next_seq - 1, 1, end, bytes->next_pos);
+}
+
+/* The losses among records[0..count), which are valid and in order. */
+static int lose_between(struct fr_image *image, uint32_t lane, const struct fr_record *records, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct fr_record *record = &records[i];
+		uint64_t end = record->pos + fr_record_span(size_of(record->head));
+
+		if (record->flags & FRM_RECORD_TORN >> 24)
+			r = lose(image, lane, FRM_LOSS_TORN, record->seq, 1, record->pos, end);
+		if (r == 0 && i + 1 < count && records[i + 1].seq > record->seq + 1)
+			r = lose(image, lane, FRM_LOSS_DAMAGED, record->seq + 1, records[i + 1].seq - record->seq - 1, end,
+				 records[i + 1].pos);
+	}
+	return r;
+}
+
+int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
+{
+	uint32_t seed = fr_lane_seed(image->super.ring_id, image->super.boot_id, bytes->lane);
+	uint32_t most = fr_lane_max_record(bytes->size);
+	struct lane_view *view = &image->lanes[bytes->lane];
+	size_t first = image->record_count, count, gone = 0;
+	uint64_t newest_end = 0, floor, last_seq;
+	struct fr_record *records;
+	int r;
+
+	for (uint64_t off = 0; off + sizeof(struct frm_record) <= bytes->size;) {
+		const struct frm_record *record = (const struct frm_record *)(bytes->data + off);
+		uint64_t end;
+
+		if (!length_fits(record, bytes->size - off, most) || record->pos % bytes->size != off || /* I1, rules 1, 2 */
+		    !crc_holds(record, seed)) {							 /* and 4 */
+			off += FRM_RECORD_ALIGN;
+			continue;
+		}
+		r = fr_image_add_record(image, (const unsigned char *)record, bytes->lane);
+		if (r < 0)
+			return r;
+		end = record->pos + fr_record_span(size_of(record));
+		if (end > newest_end)
+			newest_end = end;
+		off += fr_record_span(size_of(record));
+	}
+	records = image->records + first;
+	count = image->record_count - first;
+	sort_by_pos(records, count);
+
+	floor = newest_end > bytes->size ? newest_end - bytes->size : 0;
+	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size &&
+	    bytes->next_pos_after - bytes->size > floor && bytes->next_pos_after < newest_end + 64 * bytes->size)
+		floor = bytes->next_pos_after - bytes->size;
+	while (gone < count && records[gone].pos < floor) /* I1, rule 3 */
+		gone++;
+	memmove(records, records + gone, (count - gone) * sizeof(*records));
+	count -= gone;
+	image->record_count -= gone;
+
+	view->first = first;
+	view->count = count;
+	view->info.records = count;
+	if (!count)
+		return lose_tail(image, bytes, &view->info, 0, 0);
+	view->info.oldest_pos = records[0].pos;
+	view->info.newest_end = newest_end;
+	last_seq = records[count - 1].seq;
+	r = lose_head(image, bytes, &records[0], floor);
+	if (r == 0)
+		r = lose_between(image, bytes->lane, records, count);
+	return r < 0 ? r : lose_tail(image, bytes, &view->info, newest_end, last_seq + 1);
+}
+
+int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *data, uint64_t size)
+{
+	uint32_t seed = fr_lane_seed(image->super.ring_id, image->super.boot_id, lane);
+	struct lane_view *view = &image->lanes[lane];
+	uint64_t next_pos = 0;
+	int r;
+
+	view->first = image->record_count;
+	for (uint64_t off = 0; off + sizeof(struct frm_record) <= size;) {
+		const struct frm_record *record = (const struct frm_record *)(data + off);
+
+		if (!length_fits(record, size - off, FRM_RECORD_MAX) || record->pos < next_pos || !crc_holds(record, seed)) {
+			off += FRM_RECORD_ALIGN;
+			continue;
+		}
+		r = fr_image_add_record(image, (const unsigned char *)record, lane);
+		if (r < 0)
+			return r;
+		next_pos = record->pos + fr_record_span(size_of(record));
+		off += fr_record_span(size_of(record));
+	}
+	view->count = image->record_count - view->first;
+	view->info.records = view->count;
+	if (view->count) {
+		view->info.oldest_pos = image->records[view->first].pos;
+		view->info.newest_end = next_pos;
+		view->info.next_seq = image->records[image->record_count - 1].seq + 1;
+	}
+	return 0;
+}
