@@ -20,6 +20,7 @@ __attribute__((constructor(101))) static void crc_init(void)
 		for (int k = 1; k < 8; k++)
 			table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 0xff];
 #if defined(__x86_64__)
+	__builtin_cpu_init(); /* in a constructor nobody else may have done it yet */
 	fr_crc32c_hardware = __builtin_cpu_supports("sse4.2");
 #elif defined(__aarch64__)
 	fr_crc32c_hardware = getauxval(AT_HWCAP) & (1 << 7); /* HWCAP_CRC32 */

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "recorder/core/crc.h"
 
 #define CHECK_VALUE 0xe3069283u /* of "123456789", from the definition of CRC-32C */
@@ -77,10 +79,24 @@ static void test_a_records_checksum_is_that_of_its_bytes(void **state)
 	}
 }
 
+static void test_the_instruction_is_used_where_the_processor_has_it(void **state)
+{
+	char flags[65536] = "";
+	FILE *file = fopen("/proc/cpuinfo", "r");
+
+	(void)state;
+	if (!file)
+		skip();
+	assert_true(fread(flags, 1, sizeof(flags) - 1, file) > 0);
+	fclose(file);
+	assert_int_equal(fr_crc32c_hardware, strstr(flags, " sse4_2") || strstr(flags, " crc32"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_answers),
+		cmocka_unit_test(test_the_instruction_is_used_where_the_processor_has_it),
 		cmocka_unit_test(test_the_table_agrees_with_the_instruction_at_every_length),
 		cmocka_unit_test(test_parts_chain_to_the_whole),
 		cmocka_unit_test(test_a_records_checksum_is_that_of_its_bytes),
