@@ -8,4 +8,4 @@ command -v shellcheck >/dev/null || {
 	exit 77
 }
 grep -rlE --exclude-dir=golden '^#!(/usr)?/bin/(env )?(ba|da|a)?sh' recorder bpf pstore uploader schemas systemd tests .ci 2>/dev/null |
-	sort | xargs shellcheck
+	sort | xargs shellcheck -x -x

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# check-timeout: 200
+# A panic meets an application that records into a ring file on an ordinary disk. What had been written back is there
+# after the reset, nothing is there that was never recorded, and what is missing between is counted with a cause.
+set -uo pipefail
+# shellcheck source=tests/vm/guest.sh
+. "$(dirname "$0")/guest.sh"
+
+vm_begin
+vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
+vm_modules virtio_pci virtio_blk
+truncate -s 64M "$vm/disk"
+vm_script <<'GUEST'
+load virtio_pci
+load virtio_blk
+mount_ext4 /dev/vda /state
+export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
+if [ -e /state/first-boot-is-over ]; then
+	flightrec verify /state/flightrec/rings/*.ring 2>&1 | report verify
+	flightrec recover 2>&1 | report recover
+	flightrec index 2>&1 | report index
+	flightrec show --json | report events
+	ls /state/flightrec/rings | report rings-left
+	bye
+fi
+touch /state/first-boot-is-over
+witness /dev/ttyS1 1000 &
+sleep 2
+echo "sync begins" >&3
+sync
+sleep 2
+panic
+GUEST
+vm_run '' -drive file="$vm/disk",if=virtio,format=raw,cache=unsafe
+
+vm_report verify | tail -n 5
+vm_report recover
+vm_report events >"$vm/events"
+for till in 1 2; do
+	synced=$(sed '/^sync begins/q' "$vm/report" | grep -a "^paid $till [0-9]*\$" | tail -n 1 | cut -d ' ' -f 3)
+	witnessed=$(grep -a "^paid $till [0-9]*\$" "$vm/report" | tail -n 1 | cut -d ' ' -f 3)
+	sed -n "s/.*\"order_paid\".*\"till\":$till,\"number\":\([0-9]*\).*/\1/p" "$vm/events" | sort -n >"$vm/numbers"
+	last=$(tail -n 1 "$vm/numbers")
+	below=$(awk -v limit="${synced:-0}" '$1 <= limit' "$vm/numbers" | wc -l)
+	vm_expect "till $till recorded after the write-back too ($synced before it, $witnessed in all)" \
+		test "${witnessed:-0}" -gt "${synced:-0}"
+	vm_expect "all $synced that were committed before the write-back came back" test "$below" -eq "${synced:-0}"
+	vm_expect "and nothing that it never recorded (the last is $last)" test "${last:-0}" -le $((witnessed + 1))
+done
+vm_expect "the source is released" test -z "$(vm_report rings-left)"
