@@ -55,22 +55,34 @@ struct fr_event {
 	const char *name;    /* event's name; "event-N" when its descriptor is lost */
 	const char *session_name; /* or "" */
 	unsigned field_count;
-	struct fr_value field[FR_FIELDS_MAX];
 	char scratch[32];    /* backs `name` when it had to be made */
+	char task[16];	     /* backs `comm` of a kernel event */
+	struct fr_value field[FR_FIELDS_MAX];
 };
 
 /* Never fails: what can't be resolved is said in the event (name "event-7", one field "payload" of bytes). */
 void fr_decode(const struct fr_image *image, const struct fr_record *record, struct fr_event *ret_event);
+
+/*
+ * Decodes a payload by its descriptor (NULL: one field "payload" of bytes). Returns the number of fields. Values
+ * point into the payload; names into the descriptor.
+ */
+unsigned fr_decode_payload(const struct fr_event_desc *desc, const unsigned char *payload, uint32_t size,
+			   struct fr_value ret_field[FR_FIELDS_MAX]);
 
 /* The field of that name, or NULL. */
 const struct fr_value *fr_event_field(const struct fr_event *event, const char *name);
 
 /*
  * Fields as text, `name=value` joined by spaces, units rendered ("hex", "signal", "errno", "ns", "B"). Control and
- * non-UTF-8 bytes are escaped (\xNN), so that a record can't steer a terminal. Returns the length it would need.
+ * non-UTF-8 bytes are escaped (\xNN), so that a record can't steer a terminal. Returns the length it would need; what was
+ * written is terminated.
  */
 size_t fr_event_text(const struct fr_event *event, char *buf, size_t size);
 /* The fields as one JSON object, {"name":value,...}; strings escaped, bytes as hex, JSON fields embedded if they are JSON. */
 size_t fr_event_json_fields(const struct fr_event *event, char *buf, size_t size);
+
+/* "SIGKILL" for 9; NULL for a number without a name. */
+const char *fr_signal_name(int number);
 
 #endif

@@ -7,10 +7,14 @@ static const uint8_t widths[] = {
 	[FRM_I64] = 8, [FRM_F64] = 8, [FRM_STR] = 4, [FRM_BYTES] = 4, [FRM_JSON] = 4,
 };
 
-/* Bytes a field takes in the fixed block; a type of the future takes none. */
-static uint32_t width_of(uint8_t type)
+uint32_t fr_type_width(uint8_t type)
 {
 	return type < sizeof(widths) ? widths[type] : 0;
+}
+
+bool fr_type_is_variable(uint8_t type)
+{
+	return type == FRM_STR || type == FRM_BYTES || type == FRM_JSON;
 }
 
 uint32_t fr_payload_layout(const uint8_t *types, unsigned count, uint32_t *offset)
@@ -18,7 +22,7 @@ uint32_t fr_payload_layout(const uint8_t *types, unsigned count, uint32_t *offse
 	uint32_t at = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t width = width_of(types[i]);
+		uint32_t width = fr_type_width(types[i]);
 
 		if (width)
 			at = (at + width - 1) & ~(width - 1);
@@ -27,11 +31,6 @@ uint32_t fr_payload_layout(const uint8_t *types, unsigned count, uint32_t *offse
 		at += width;
 	}
 	return (at + 7) & ~7u;
-}
-
-static bool is_variable(uint8_t type)
-{
-	return type == FRM_STR || type == FRM_BYTES || type == FRM_JSON;
 }
 
 static uint32_t layout_of(const struct fr_value *values, unsigned count, uint32_t *offset)
@@ -51,7 +50,7 @@ uint32_t fr_encode_size(const struct fr_value *values, unsigned count)
 		count = FR_FIELDS_MAX;
 	size = layout_of(values, count, offset);
 	for (unsigned i = 0; i < count; i++) {
-		if (is_variable(values[i].type))
+		if (fr_type_is_variable(values[i].type))
 			size += values[i].s.size < FRM_RECORD_MAX ? (uint32_t)values[i].s.size : FRM_RECORD_MAX;
 		if (size > FRM_RECORD_MAX)
 			return FRM_RECORD_MAX + 1; /* refused at reserve */
@@ -70,7 +69,7 @@ void fr_encode(const struct fr_value *values, unsigned count, unsigned char *pay
 	for (unsigned i = 0; i < count; i++) {
 		const struct fr_value *v = &values[i];
 
-		if (is_variable(v->type)) {
+		if (fr_type_is_variable(v->type)) {
 			uint32_t size = (uint32_t)v->s.size;
 
 			memcpy(payload + offset[i], &size, 4);
@@ -78,7 +77,7 @@ void fr_encode(const struct fr_value *values, unsigned count, unsigned char *pay
 				memcpy(payload + at, v->s.data, size);
 			at += size;
 		} else {
-			memcpy(payload + offset[i], &v->u, width_of(v->type)); /* little-endian: the low bytes */
+			memcpy(payload + offset[i], &v->u, fr_type_width(v->type)); /* little-endian: the low bytes */
 		}
 	}
 }

@@ -13,6 +13,10 @@
 #include "recorder/core/decode.h"
 #include "recorder/core/ring.h"
 
+/* Bytes a field takes in the fixed block, at that alignment; 0 for a type this build doesn't know. */
+uint32_t fr_type_width(uint8_t type);
+bool fr_type_is_variable(uint8_t type); /* STR, BYTES, JSON */
+
 /* Bytes of the fixed block, and where each field lies in it (offset[i], may be NULL). */
 uint32_t fr_payload_layout(const uint8_t *types, unsigned count, uint32_t *offset);
 
