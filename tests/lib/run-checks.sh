@@ -6,8 +6,9 @@
 #
 # A check runs in the source's top folder, in a session of its own that is killed when it ends, with
 #	FR_BUILD	where things were built (absolute); CC and SAN say how
-#	TMPDIR		an empty folder of its own, removed afterwards
-#	FLIGHTREC_STATE_DIR, FLIGHTREC_RUNTIME_DIR, FLIGHTREC_CONFIG	below TMPDIR: the machine's own are never touched
+#	TMPDIR		a folder of its own, removed afterwards
+#	FLIGHTREC_STATE_DIR, FLIGHTREC_RUNTIME_DIR, FLIGHTREC_CONFIG	below TMPDIR, the last an empty file: the
+#			machine's own are never touched
 # The last line on standard output is always "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -34,6 +35,7 @@ for check; do
 	limit=$(time_limit "$path" 2>/dev/null)
 	log=$scratch/log
 	mkdir "$scratch/tmp"
+	: >"$scratch/tmp/flightrec.conf"
 
 	started=$(date +%s%N)
 	TMPDIR=$scratch/tmp FLIGHTREC_STATE_DIR=$scratch/tmp/state FLIGHTREC_RUNTIME_DIR=$scratch/tmp/run \

@@ -9,7 +9,7 @@
 #	vm_program $FR_BUILD/flightrec ...	into /bin, with the shared libraries it needs
 #	vm_modules ramoops nd_e820 ...		kernel modules, for `load` in the guest
 #	vm_script <<'GUEST' ... GUEST		what the guest does, at every boot of it
-#	vm_run "memmap=64M!0x8000000' [QEMU's arguments]
+#	vm_run 'memmap=64M!0x8000000' [QEMU's arguments]
 #	vm_report NAME				what the guest wrote with `report NAME`
 #
 # What cost time to find: software emulation, one emulated CPU (a warm reset with two hangs or oopses early), and
