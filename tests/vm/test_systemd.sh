@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# check-timeout: 400
+# A whole Debian under systemd with the units as they are installed. The daemon starts early, with no more rights than its
+# unit gives, and its eBPF attaches; an application of an ordinary user gets its ring from it. After a panic the next boot
+# recovers before systemd-pstore takes the evidence away and before the daemon starts; members of the group see it, others don't.
+set -uo pipefail
+# shellcheck source=tests/vm/guest.sh
+. "$(dirname "$0")/guest.sh"
+# shellcheck source=tests/vm/debian.sh
+. "$(dirname "$0")/debian.sh"
+
+vm_begin
+vm_debian
+vm_debian_modules ramoops
+echo ramoops >"$vm/debian/etc/modules-load.d/ramoops.conf"
+echo 'options ramoops mem_address=0xc800000 mem_size=0x100000 record_size=0x8000 ecc=1' \
+	>"$vm/debian/etc/modprobe.d/ramoops.conf"
+make -s --no-print-directory -C "$vm_here/../.." -j1 DEPS_DONE=1 O="$FR_BUILD" PREFIX=/usr DESTDIR="$vm/debian" install </dev/null ||
+	vm_fail "make install"
+install -m 755 "$FR_BUILD/tests/vm/witness" "$vm/debian/usr/bin/"
+vm_debian_libraries "$FR_BUILD"/{flightrec,flightrecd,tests/vm/witness}
+systemd-sysusers --root="$vm/debian" >/dev/null 2>&1
+systemctl -q --root="$vm/debian" preset flightrecd.service flightrec-recover.service flightrec-upload.timer
+mkdir -p "$vm/debian/etc/systemd/system/flightrecd.service.d"
+printf '[Service]\nWatchdogSec=4\n' >"$vm/debian/etc/systemd/system/flightrecd.service.d/watchdog.conf"
+vm_debian_script <<'GUEST'
+facts() {
+	systemctl show "$1" -p ActiveState,SubState,NRestarts,StatusText,ExecMainStatus,ExecMainStartTimestampMonotonic \
+		-p ExecMainExitTimestampMonotonic,MemoryCurrent,Result
+}
+if [[ ! -e /var/first-boot-is-over ]]; then
+	touch /var/first-boot-is-over
+	facts flightrecd.service | report daemon
+	journalctl -b --no-pager -o cat -u flightrecd.service -u flightrec-recover.service | report journal
+	systemctl is-enabled flightrec-upload.timer | report timer
+	flightrec status 2>&1 | report status
+
+	# an application of an ordinary user, killed
+	runuser -u nobody -- witness /tmp/paid 1000 2>/tmp/witness.err &
+	sleep 2
+	pid=$(pgrep -x witness || pidof witness)
+	kill -KILL $pid
+	echo $pid | report victim
+	cat /tmp/witness.err | report witness
+	tail -n 3 /tmp/paid | report paid
+	sleep 1
+	runuser -u nobody -- ls /var/lib/flightrec/spool 2>&1 | report nobody
+
+	# a daemon that hangs
+	kill -STOP $(systemctl show -p MainPID --value flightrecd.service)
+	for ((i = 0; i < 30; i++)); do
+		sleep 1
+		[[ $(systemctl show -p NRestarts --value flightrecd.service) == 0 ]] || break
+	done
+	sleep 2
+	facts flightrecd.service | report daemon-hung
+
+	runuser -u nobody -- witness /tmp/paid-2 1000 2>/dev/null &
+	sleep 1
+	sync
+	panic
+fi
+facts flightrec-recover.service | report recover
+facts flightrecd.service | report daemon-2
+facts systemd-pstore.service | report pstore-service
+journalctl -b --no-pager -o cat -u flightrec-recover.service | report recover-journal
+systemctl --failed --no-legend | report failed
+ls -lR /sys/fs/pstore /var/lib/systemd/pstore | report pstore
+flightrec index 2>&1 | report index
+flightrec incidents --json | report incidents
+flightrec incidents | report incidents-text
+flightrec show --json | report events
+ls -laR /var/lib/flightrec | report state
+runuser -u flightrec-upload -g flightrec -- flightrec incidents --json | wc -l | report member
+runuser -u flightrec-upload -g flightrec -- flightrec incidents 2>&1 | head -n 3 | report member-said
+runuser -u nobody -- flightrec incidents 2>&1 | report stranger
+systemctl start flightrec-upload.service 2>&1 | report upload-start
+facts flightrec-upload.service | report upload
+journalctl -b --no-pager -o cat -u flightrec-upload.service | report upload-journal
+GUEST
+vm_debian_run "memmap=1M\$0xc800000"
+
+fact() { vm_report "$1" | sed -n "s/^$2=//p"; }
+vm_report daemon
+vm_report journal
+vm_expect "the daemon is up" test "$(fact daemon ActiveState)" = active
+vm_expect "uploading is off until somebody configures it" test "$(vm_report timer)" = disabled
+vm_expect "an ordinary user sees nothing of what was recorded" grep -q 'Permission denied' <(vm_report nobody)
+vm_expect "a daemon that hangs is restarted by its watchdog" test "$(fact daemon-hung NRestarts)" -ge 1
+vm_expect "and is up again" test "$(fact daemon-hung ActiveState)" = active
+vm_report recover-journal
+vm_expect "no unit failed after the panic" test -z "$(vm_report failed)"
+vm_expect "recovery was over before the daemon started" test \
+	"$(fact recover ExecMainExitTimestampMonotonic)" -le "$(fact daemon-2 ExecMainStartTimestampMonotonic)"
+vm_report events >"$vm/events"
+vm_report incidents-text
+vm_expect "the panic is an incident" test "$(vm_report incidents | grep -c '"kernel"')" -eq 1
+victim=$(vm_report victim)
+last=$(vm_report paid | awk '$2 == 1 { last = $3 } END { print last }')
+vm_expect "so is the killed application" test "$(vm_report incidents | grep -c "\"pid\":$victim,")" -eq 1
+vm_expect "what it committed last ($last) is there" grep -q "\"pid\":$victim,.*\"till\":1,\"number\":$last," "$vm/events"
+vm_expect "a member of the group sees the incidents" test "$(vm_report member)" -ge 2
+vm_expect "a stranger sees none" test "$(vm_report stranger | grep -c panic)" -eq 0
+vm_expect "nothing of the panic is left in pstore" test "$(vm_report pstore | grep -c dmesg)" -eq 0
