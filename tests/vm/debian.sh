@@ -44,13 +44,13 @@ vm_debian_libraries() {
 
 # modules for the guest's own modprobe and modules-load.d
 vm_debian_modules() {
-	local version name file
+	local version name how file
 	version=$(ls "$vm_kernel_dir/tree/lib/modules")
 	for name; do
-		while read -r file; do
+		while read -r how file; do
+			[[ $how == insmod ]] || continue
 			install -D -m 644 "$file" "$vm/debian/usr${file#"$vm_kernel_dir/tree"}"
-		done < <(modprobe -C /dev/null -d "$vm_kernel_dir/tree" -S "$version" --show-depends "$name" |
-			awk '$1 == "insmod" { print $2 }')
+		done < <(vm_module_files "$name")
 	done
 	cp "$vm_kernel_dir/tree/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} \
 		"$vm/debian/usr/lib/modules/$version/"

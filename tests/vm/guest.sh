@@ -102,11 +102,19 @@ vm_program() {
 	done
 }
 
-# Modules with all they depend on, in the order of loading, unpacked: /modules/NAME.order lists files.
+# What modprobe would do to load a module: "insmod FILE" or "builtin NAME" a line, in order.
+vm_module_files() {
+	modprobe -C /dev/null -d "$vm_kernel_dir/tree" -S "$(ls "$vm_kernel_dir/tree/lib/modules")" --show-depends "$1"
+}
+
+# Modules with all they depend on, in the order of loading, unpacked: /modules/NAME.order lists files. One that is built
+# into this kernel has an empty list.
 vm_modules() {
-	local name file plain
+	local name how file plain
 	for name; do
-		while read -r file; do
+		: >"$vm/root/modules/$name.order"
+		while read -r how file; do
+			[[ $how == insmod ]] || continue
 			plain=$(basename "$file")
 			plain=${plain%.ko*}.ko
 			case $file in
@@ -116,9 +124,7 @@ vm_modules() {
 			*) cp "$file" "$vm/root/modules/$plain" ;;
 			esac
 			echo "$plain" >>"$vm/root/modules/$name.order"
-		done < <(modprobe -C /dev/null -d "$vm_kernel_dir/tree" -S "$(ls "$vm_kernel_dir/tree/lib/modules")" \
-			--show-depends "$name" | awk '$1 == "insmod" { print $2 }')
-		[[ -s $vm/root/modules/$name.order ]] || vm_fail "the kernel has no module $name"
+		done < <(vm_module_files "$name" || vm_fail "the kernel has no module $name" >&2)
 	done
 }
 
