@@ -35,10 +35,11 @@ enum fr_event_id {
 #define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) FR_EVENT_##SYMBOL = id,
 #define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc) FR_EVENT_##SYMBOL = id,
 #include "schemas/events.def"
-	FR_EVENT_ID_END = 256, /* ids are below */
+	FR_KEVENT_ID_END = 128, /* ids of eBPF's events are below: drop counters are indexed by them */
+	FR_EVENT_ID_END = 256,	/* all ids are below */
 };
 
-/* The events of eBPF, counted from 0: index of drop counters and probes. */
+/* The events of eBPF, counted from 0: their probes in this build. */
 enum fr_kevent_class {
 #define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) FR_CLASS_##SYMBOL,
 #define FR_EVENTS_EBPF_ONLY
@@ -85,7 +86,7 @@ struct fr_kevent {
 
 _Static_assert(sizeof(struct fr_kevent) == 72, "head of a sample");
 
-/* Counters by class, one set for each CPU, in a pinned map: they outlive the daemon. */
+/* Counters by event id, one set for each CPU, in a pinned map: they outlive the daemon. */
 struct fr_kevent_count {
 	uint64_t emitted;
 	uint64_t dropped; /* the ring buffer was full */

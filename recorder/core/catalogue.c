@@ -62,7 +62,7 @@ const unsigned fr_catalogue_count = sizeof(fr_catalogue) / sizeof(fr_catalogue[0
 
 /* A table of ids that are too many for decode.h, or not below FR_EVENT_ID_END, shall not build. */
 #define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc)                                         \
-	_Static_assert(id < 128 && sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <= FR_FIELDS_MAX, #symbol); \
+	_Static_assert(id < FR_KEVENT_ID_END && sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <= FR_FIELDS_MAX, #symbol); \
 	_Static_assert(sizeof(struct fr_kevent_##symbol) % 8 == 0, #symbol);
 #define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc) \
 	_Static_assert(id < FR_EVENT_ID_END && sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <= FR_FIELDS_MAX, #symbol);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * emit.bpf.h - how a program writes an event: room in the ring buffer, who it was, when, and a count of what did not fit.
+ *
+ * Owns: the maps that all programs share. The loader makes them and puts them in place of these definitions.
+ *
+ * A PROGRAM of an event is called <symbol>__<anything>, <symbol> as in events.def; the loader tries those of one event
+ * in the order of the file, and takes the first whose hook the kernel has. FR_PROBE() makes two: tp_btf and raw_tp.
+ */
+#ifndef BPF_EMIT_BPF_H
+#define BPF_EMIT_BPF_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/knobs.h"
+#include "schemas/fr_kevent.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FR_KEVENT_ID_END);
+	__type(key, __u32);
+	__type(value, struct fr_kevent_count);
+} counts SEC(".maps");
+
+const volatile struct fr_bpf_knobs knobs SEC(".rodata.knobs");
+
+static __always_inline __u64 now_ns(void)
+{
+	return knobs.boot_clock ? bpf_ktime_get_boot_ns() : bpf_ktime_get_ns();
+}
+
+/* An interrupt may count on the same CPU in between, so the addition is atomic. */
+static __always_inline void count(__u32 event, int emitted)
+{
+	struct fr_kevent_count *c = bpf_map_lookup_elem(&counts, &event);
+
+	if (!c)
+		return;
+	if (emitted)
+		__sync_fetch_and_add(&c->emitted, 1);
+	else
+		__sync_fetch_and_add(&c->dropped, 1);
+}
+
+static __always_inline void begin(struct fr_kevent *head, __u16 event, __u16 size, __u32 flags)
+{
+	head->version = FR_KEVENT_VERSION;
+	head->event = event;
+	head->size = size;
+	head->cpu = (__u16)bpf_get_smp_processor_id();
+	head->flags = flags | (knobs.boot_clock ? 0 : FR_KEVENT_MONOTONIC);
+	head->reserved = 0;
+	head->time_ns = now_ns();
+}
+
+/* Room for an event, counted as lost when there is none; a macro, because the size has to be a constant. */
+#define FR_RESERVE(SYMBOL, symbol, flags) \
+	({ \
+		struct fr_kevent_##symbol *e_ = bpf_ringbuf_reserve(&events, sizeof(*e_), 0); \
+		if (e_) { \
+			__builtin_memset(e_, 0, sizeof(*e_)); \
+			begin(&e_->head, FR_EVENT_##SYMBOL, sizeof(*e_), flags); \
+		} \
+		count(FR_EVENT_##SYMBOL, e_ != 0); \
+		e_; \
+	})
+
+/* Hands the event over. An urgent one wakes the reader, another only when enough of them wait. */
+static __always_inline void submit(void *event, int urgent)
+{
+	__u64 flags = 0;
+
+	if (knobs.wakeup_bytes) {
+		flags = BPF_RB_NO_WAKEUP;
+		if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= knobs.wakeup_bytes)
+			flags = BPF_RB_FORCE_WAKEUP;
+	}
+	bpf_ringbuf_submit(event, flags);
+}
+
+#define FR_PROBE(symbol, tracepoint) \
+	static __always_inline int symbol##_##tracepoint(unsigned long long *ctx); \
+	SEC("tp_btf/" #tracepoint) int symbol##__btf_##tracepoint(void *ctx) \
+	{ \
+		return symbol##_##tracepoint(ctx); \
+	} \
+	SEC("raw_tp/" #tracepoint) int symbol##__raw_##tracepoint(void *ctx) \
+	{ \
+		return symbol##_##tracepoint(ctx); \
+	} \
+	static __always_inline int symbol##_##tracepoint(unsigned long long *ctx)
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loader.h - gets the eBPF programs into the kernel, and their events out of it.
+ *
+ * Owns: everything that touches libbpf. Who includes this needs no libbpf header, and links libfr_bpf and $(BPF_LIBS);
+ * a build without libbpf links the same functions, and fr_bpf_open() says FR_BPF_NO_BUILD.
+ *
+ * LIFE. Maps, programs and links are pinned below pin_dir, so that they outlive the daemon: a daemon that is killed and
+ * started again finds them, goes on reading where it stopped, and gets what happened meanwhile, up to the size of the
+ * ring buffer; what did not fit was counted, in a map that is pinned too. Pins of another build or other options are
+ * replaced; what was left in their ring buffer is read first. Without bpffs everything works but that.
+ *
+ * A killed daemon may have been given its last event and not have said so: that one comes a second time.
+ *
+ * NEVER FATAL. Each event is one probe. What the kernel has decides how it is attached: tp_btf, else a raw tracepoint,
+ * else a classic tracepoint (which needs tracefs, and no BTF). A probe that can't be attached says why, the others go on.
+ *
+ * Functions return 0 or negative errno, block only for system calls, write nothing to stderr, and belong to one thread:
+ * libbpf's log is one for the whole program.
+ */
+#ifndef BPF_LOADER_H
+#define BPF_LOADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/fr_kevent.h"
+
+struct fr_bpf;
+
+#define FR_BPF_PIN_DIR	     "/sys/fs/bpf/flightrec"
+#define FR_BPF_RINGBUF_BYTES (1u << 20)
+
+struct fr_bpf_options {
+	size_t size;		 /* sizeof(struct fr_bpf_options) */
+	const char *pin_dir;	 /* NULL: FR_BPF_PIN_DIR; "": no pins */
+	uint32_t ringbuf_bytes;	 /* 0: FR_BPF_RINGBUF_BYTES; rounded up to a power of two, at least a page */
+	uint32_t wakeup_bytes;	 /* 0: each event wakes; else so much waiting, or an event that should not wait */
+	const char *const *events; /* names ("proc.exec") to have; NULL: those that are on by default */
+	unsigned event_count;
+	bool measure_cost;	 /* let the kernel count run time (costs two clock reads a run) */
+	unsigned without;	 /* FR_BPF_NO_*: do as if it were missing (for tests: NO_BTF, NO_BPFFS, NO_TRACEFS) */
+	/* libbpf's and our own lines, without newline; level 0 warning, 1 info, 2 debug; NULL: nobody listens */
+	void (*log)(void *ctx, int level, const char *line);
+	void *log_ctx;
+};
+
+/* What is missing: bits. Each has a line that says what it costs and what to do. */
+enum fr_bpf_missing {
+	FR_BPF_NO_BUILD = 0x1,	   /* fatal: built without libbpf */
+	FR_BPF_NO_SYSCALL = 0x2,   /* fatal: the kernel has no bpf() */
+	FR_BPF_NO_PRIVILEGE = 0x4, /* fatal */
+	FR_BPF_NO_RINGBUF = 0x8,   /* fatal: the kernel is older than the BPF ring buffer (5.8) */
+	FR_BPF_IN_USE = 0x10,	   /* fatal: another recorder holds the pins */
+	FR_BPF_NO_BTF = 0x20,	   /* classic tracepoints only: no parent, start time, exit code */
+	FR_BPF_NO_TRACEFS = 0x40,  /* no classic tracepoints; matters only without BTF */
+	FR_BPF_NO_BPFFS = 0x80,	   /* nothing survives a kill of the daemon */
+	FR_BPF_NO_BOOT_CLOCK = 0x100, /* times are CLOCK_MONOTONIC, converted; may be off after a suspend */
+};
+#define FR_BPF_MISSING_BITS 9
+const char *fr_bpf_missing_text(enum fr_bpf_missing bit);
+
+/*
+ * -EOPNOTSUPP (NO_BUILD, NO_RINGBUF), -ENOSYS, -EPERM, -EBUSY (IN_USE), -EINVAL an unknown event, -ENOMEM, or what the
+ * kernel says. *ret_missing is set in any case and may hold bits on success. Probes that failed are no error here.
+ * Mounts bpffs on /sys/fs/bpf, and tracefs when it is needed, if they are missing and it may.
+ */
+int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, unsigned *ret_missing);
+
+/* Leaves the pins: the programs go on recording. Without pins everything ends here. Takes NULL. */
+void fr_bpf_close(struct fr_bpf *bpf);
+/* Removes the pins, then closes: the programs leave the kernel, and with them what was not yet read. Takes NULL. */
+void fr_bpf_unload(struct fr_bpf *bpf);
+
+bool fr_bpf_resumed(const struct fr_bpf *bpf); /* the maps were found pinned */
+
+/* Becomes readable when there are events. After fr_bpf_open() consume once without waiting for it. */
+int fr_bpf_fd(const struct fr_bpf *bpf);
+
+/* Times in `event` are CLOCK_BOOTTIME. Whatever it returns the event counts as taken; not 0 ends fr_bpf_consume(). */
+typedef int (*fr_bpf_event_fn)(void *ctx, const struct fr_kevent *event, size_t size);
+
+/* Gives out at most `max` events (0: all there are), oldest first. Their number, or what the callback returned. */
+int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *ctx);
+
+/* Totals over all CPUs since the maps were made. `class_no` is enum fr_kevent_class. */
+int fr_bpf_count(const struct fr_bpf *bpf, unsigned class_no, struct fr_kevent_count *ret_count);
+
+/*
+ * Drops that nobody has been told of yet, also those of a daemon before. Tell (write the loss into the ring), then
+ * confirm: a daemon that is killed between tells again, it never forgets.
+ */
+uint64_t fr_bpf_drops(const struct fr_bpf *bpf, unsigned class_no);
+int fr_bpf_drops_told(struct fr_bpf *bpf, unsigned class_no, uint64_t count);
+
+enum fr_bpf_state {
+	FR_BPF_OFF,	 /* not asked for */
+	FR_BPF_ATTACHED,
+	FR_BPF_RESUMED,	 /* was pinned by a daemon before, and went on all the while */
+	FR_BPF_FAILED,	 /* `why` tells */
+};
+enum fr_bpf_variant {
+	FR_BPF_NONE,
+	FR_BPF_TP_BTF,
+	FR_BPF_RAW_TP,
+	FR_BPF_TRACEPOINT,
+};
+struct fr_bpf_probe {
+	uint16_t event; /* enum fr_event_id */
+	const char *name; /* "proc.exec" */
+	enum fr_bpf_state state;
+	enum fr_bpf_variant variant;
+	bool pinned;
+	char hook[48]; /* "sched_process_exec" */
+	char why[160]; /* one line, empty when there is nothing to say */
+};
+/* -ENOENT past the last. Iterate class_no from 0. */
+int fr_bpf_probe(const struct fr_bpf *bpf, unsigned class_no, struct fr_bpf_probe *ret_probe);
+const char *fr_bpf_state_name(enum fr_bpf_state state);	      /* "off", "attached", "resumed", "failed" */
+const char *fr_bpf_variant_name(enum fr_bpf_variant variant); /* "", "tp_btf", "raw_tp", "tracepoint" */
+
+struct fr_bpf_cost {
+	uint64_t run_count;   /* since the program was loaded, while anybody let the kernel count */
+	uint64_t run_time_ns;
+};
+/* -ENODATA when the probe is not attached; zeros when nothing was counted. */
+int fr_bpf_cost(const struct fr_bpf *bpf, unsigned class_no, struct fr_bpf_cost *ret_cost);
+bool fr_bpf_measuring(const struct fr_bpf *bpf);
+
+#endif
