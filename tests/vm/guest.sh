@@ -110,8 +110,9 @@ vm_module_files() {
 # Modules with all they depend on, in the order of loading, unpacked: /modules/NAME.order lists files. One that is built
 # into this kernel has an empty list.
 vm_modules() {
-	local name how file plain
+	local name files how file plain
 	for name; do
+		files=$(vm_module_files "$name" 2>&1) || vm_fail "the kernel has no module $name: $files"
 		: >"$vm/root/modules/$name.order"
 		while read -r how file; do
 			[[ $how == insmod ]] || continue
@@ -124,7 +125,7 @@ vm_modules() {
 			*) cp "$file" "$vm/root/modules/$plain" ;;
 			esac
 			echo "$plain" >>"$vm/root/modules/$name.order"
-		done < <(vm_module_files "$name" || vm_fail "the kernel has no module $name" >&2)
+		done <<<"$files"
 	done
 }
 
