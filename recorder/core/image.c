@@ -223,8 +223,6 @@ static int read_meta(struct fr_image *image, const struct source *source)
 	if (r < 0)
 		return r;
 	checked = fr_super_check(&a);
-	if (checked == -EPROTONOSUPPORT)
-		return checked;
 	if (checked == 0)
 		meta_size = a.meta_size;
 	for (uint64_t at = FRM_META_MIN; !meta_size && at <= FRM_META_MAX; at += FRM_PAGE) {
@@ -234,8 +232,8 @@ static int read_meta(struct fr_image *image, const struct source *source)
 		if (fr_super_check(&b) == 0 && b.meta_size == at)
 			meta_size = at;
 	}
-	if (!meta_size)
-		return -EBADMSG;
+	if (!meta_size) /* a newer version's B need not lie where ours would; a damaged A's does */
+		return checked;
 	copies = malloc(2 * meta_size);
 	if (!copies)
 		return -ENOMEM;

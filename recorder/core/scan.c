@@ -17,10 +17,12 @@
  *	after the newest record	   torn if it is one number (its writer died in it); damaged if more
  *
  * The last row rests on the head's hints, which nothing protects. They are believed only if next_pos and next_seq agree
- * with each other and with the newest record.
+ * with each other and with the newest record. What they say was reserved has taken the place of the oldest records, whether
+ * its writer came to fill it or not: numbers missing there are overwritten, too.
  *
  * A LIVE lane moves while it is copied. The hints were read before the data (everything before next_pos was complete,
  * save the newest record) and again after it (everything before next_pos_after - size may have been overwritten meanwhile).
+ * What came between is left for the next look: of that the copy has some and lacks some, which would look like damage.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,10 +37,15 @@ static uint32_t size_of(const struct frm_record *record)
 	return record->size_flags & FRM_RECORD_SIZE_MASK;
 }
 
+static bool crc_holds_at(const struct frm_record *record, uint32_t seed, uint64_t pos)
+{
+	return record->crc == fr_crc32c_record(seed, pos, (uint64_t)record->size_flags << 32,
+					       (const unsigned char *)record + 16, fr_record_span(size_of(record)) - 16);
+}
+
 static bool crc_holds(const struct frm_record *record, uint32_t seed)
 {
-	return record->crc == fr_crc32c_record(seed, record->pos, (uint64_t)record->size_flags << 32,
-					       (const unsigned char *)record + 16, fr_record_span(size_of(record)) - 16);
+	return crc_holds_at(record, seed, record->pos);
 }
 
 /* Rule 1, for a record with `room` bytes from its start to the end of the data. */
@@ -77,10 +84,12 @@ static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint
 
 /*
  * Before the oldest record of a lapped lane lie the remains of the one that was being overwritten; anything there that
- * still looks like a record of this lap is damage. Looks: two of its three claims agree (position with place, number
- * with the oldest record's, end with the oldest record's start). Returns the number where damage begins, else oldest->seq.
+ * still looks like a record of this lap is damage. Looks: it lies where it says and, besides, its number or its end fits the
+ * oldest record's; or both of these fit, and its checksum would hold if it said where it lies (a payload may well have
+ * such numbers in it). Returns the number where damage begins, else oldest->seq.
  */
-static uint64_t damage_before(const struct lane_bytes *bytes, const struct fr_record *oldest, uint64_t from, uint64_t *ret_pos)
+static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest, uint64_t from,
+			      uint64_t *ret_pos)
 {
 	for (uint64_t pos = from; pos + sizeof(struct frm_record) <= oldest->pos; pos += 8) {
 		const struct frm_record *there = (const struct frm_record *)(bytes->data + pos % bytes->size);
@@ -92,7 +101,8 @@ static uint64_t damage_before(const struct lane_bytes *bytes, const struct fr_re
 		place = there->pos == pos;
 		number = seq < oldest->seq && back <= (oldest->pos - pos) / sizeof(*there);
 		end = pos + fr_record_span(size_of(there)) == oldest->pos && back == 1;
-		if (place + number + end < 2)
+		if (place ? !number && !end
+			  : !number || !end || pos % bytes->size + (oldest->pos - pos) > bytes->size || !crc_holds_at(there, seed, pos))
 			continue;
 		*ret_pos = pos;
 		return number ? seq : oldest->seq - 1;
@@ -101,7 +111,8 @@ static uint64_t damage_before(const struct lane_bytes *bytes, const struct fr_re
 }
 
 /* What is missing before the oldest record. `floor`: what lies before it may be gone, that is no damage. */
-static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, const struct fr_record *oldest, uint64_t floor)
+static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest,
+		     uint64_t floor)
 {
 	uint64_t pos = floor, damaged = oldest->seq;
 	int r;
@@ -109,24 +120,30 @@ static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, con
 	if (floor == 0)
 		return lose(image, bytes->lane, FRM_LOSS_DAMAGED, 0, oldest->seq, 0, oldest->pos);
 	if (!(image->flags & FR_IMAGE_LIVE))
-		damaged = damage_before(bytes, oldest, floor, &pos);
+		damaged = damage_before(bytes, seed, oldest, floor, &pos);
 	r = lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, damaged, pos, pos);
 	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_DAMAGED, damaged, oldest->seq - damaged, pos, oldest->pos);
+}
+
+/* The head's hints fit each other and a newest record of number seq - 1 that ends at `end`. */
+static bool hints_agree(const struct lane_bytes *bytes, uint64_t end, uint64_t seq)
+{
+	uint64_t missing = bytes->next_seq - seq, room = bytes->next_pos - end;
+
+	return bytes->hints && bytes->next_seq >= seq && bytes->next_pos >= end && (missing == 0) == (room == 0) &&
+	       missing <= room / sizeof(struct frm_record) && (end == 0 || room <= 2 * bytes->size);
 }
 
 /* What is missing after the newest record, if the hints can be believed. */
 static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, struct fr_lane_info *info, uint64_t end, uint64_t seq)
 {
-	uint64_t missing;
+	uint64_t missing = bytes->next_seq - seq;
 	int r;
 
 	info->next_seq = seq;
-	if (!bytes->hints || bytes->next_pos < end)
-		return 0; /* a head older than its data: the medium kept the one, not yet the other */
-	missing = bytes->next_seq - seq;
-	if (bytes->next_seq < seq || (end && bytes->next_pos - end > 2 * bytes->size) || (missing == 0) != (bytes->next_pos == end) ||
-	    missing > (bytes->next_pos - end) / sizeof(struct frm_record)) {
-		info->head_damaged = true;
+	if (!hints_agree(bytes, end, seq)) {
+		/* a head older than its data is no damage: the medium kept the one, not yet the other */
+		info->head_damaged |= bytes->hints && bytes->next_pos >= end;
 		return 0;
 	}
 	info->next_seq = bytes->next_seq;
@@ -136,8 +153,8 @@ static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, str
 	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_TORN, bytes->next_seq - 1, 1, end, bytes->next_pos);
 }
 
-/* The losses among records[0..count), which are valid and in order. */
-static int lose_between(struct fr_image *image, uint32_t lane, const struct fr_record *records, size_t count)
+/* The losses among records[0..count), which are valid and in order. `floor` as above. */
+static int lose_between(struct fr_image *image, uint32_t lane, const struct fr_record *records, size_t count, uint64_t floor)
 {
 	int r = 0;
 
@@ -148,8 +165,8 @@ static int lose_between(struct fr_image *image, uint32_t lane, const struct fr_r
 		if (record->flags & FRM_RECORD_TORN >> 24)
 			r = lose(image, lane, FRM_LOSS_TORN, record->seq, 1, record->pos, end);
 		if (r == 0 && i + 1 < count && records[i + 1].seq > record->seq + 1)
-			r = lose(image, lane, FRM_LOSS_DAMAGED, record->seq + 1, records[i + 1].seq - record->seq - 1, end,
-				 records[i + 1].pos);
+			r = lose(image, lane, end < floor ? FRM_LOSS_OVERWRITTEN : FRM_LOSS_DAMAGED, record->seq + 1,
+				 records[i + 1].seq - record->seq - 1, end, records[i + 1].pos);
 	}
 	return r;
 }
@@ -160,13 +177,12 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	uint32_t most = fr_lane_max_record(bytes->size);
 	struct lane_view *view = &image->lanes[bytes->lane];
 	size_t first = image->record_count, count, gone = 0;
-	uint64_t newest_end = 0, floor, last_seq;
+	uint64_t newest_end, floor, last_seq;
 	struct fr_record *records;
 	int r;
 
 	for (uint64_t off = 0; off + sizeof(struct frm_record) <= bytes->size;) {
 		const struct frm_record *record = (const struct frm_record *)(bytes->data + off);
-		uint64_t end;
 
 		if (!length_fits(record, bytes->size - off, most) || record->pos % bytes->size != off || /* I1, rules 1, 2 */
 		    !crc_holds(record, seed)) {							 /* and 4 */
@@ -176,14 +192,16 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 		r = fr_image_add_record(image, (const unsigned char *)record, bytes->lane);
 		if (r < 0)
 			return r;
-		end = record->pos + fr_record_span(size_of(record));
-		if (end > newest_end)
-			newest_end = end;
 		off += fr_record_span(size_of(record));
 	}
 	records = image->records + first;
 	count = image->record_count - first;
 	sort_by_pos(records, count);
+	if (image->flags & FR_IMAGE_LIVE && bytes->hints)
+		while (count && records[count - 1].pos >= bytes->next_pos)
+			count--;
+	image->record_count = first + count;
+	newest_end = count ? records[count - 1].pos + fr_record_span(size_of(records[count - 1].head)) : 0;
 
 	floor = newest_end > bytes->size ? newest_end - bytes->size : 0;
 	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size &&
@@ -198,14 +216,20 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	view->first = first;
 	view->count = count;
 	view->info.records = count;
+	if (!count && image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size) {
+		view->info.next_seq = bytes->next_seq; /* its writer has been all the way round meanwhile */
+		return lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, bytes->next_seq, 0, 0);
+	}
 	if (!count)
 		return lose_tail(image, bytes, &view->info, 0, 0);
 	view->info.oldest_pos = records[0].pos;
 	view->info.newest_end = newest_end;
 	last_seq = records[count - 1].seq;
-	r = lose_head(image, bytes, &records[0], floor);
+	if (bytes->next_pos > floor + bytes->size && hints_agree(bytes, newest_end, last_seq + 1))
+		floor = bytes->next_pos - bytes->size;
+	r = lose_head(image, bytes, seed, &records[0], floor);
 	if (r == 0)
-		r = lose_between(image, bytes->lane, records, count);
+		r = lose_between(image, bytes->lane, records, count, floor);
 	return r < 0 ? r : lose_tail(image, bytes, &view->info, newest_end, last_seq + 1);
 }
 
