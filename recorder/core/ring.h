@@ -18,7 +18,8 @@
  * after 4 a valid record. No other record is touched (I2), nobody waits (I3). Since a record's place, length and
  * checksum prove it, no order of stores matters to a reader of the dead; step 2's release is for readers of the living.
  *
- * INVARIANTS (numbered in schemas/FORMAT.md)
+ * The private side keeps reserved_pos, _seq and _size so that a thread that takes over a lane left busy (its thread was
+ * cancelled) can cover what was reserved; they are stored before anything else changes, size last.
  */
 #ifndef RECORDER_CORE_RING_H
 #define RECORDER_CORE_RING_H
@@ -40,8 +41,9 @@ struct fr_lane {
 	uint64_t off;	     /* pos modulo size */
 	uint64_t seq;	     /* the next record's number */
 	uint64_t discarded;
-	uint64_t reserved_pos; /* the record being written, while busy: a successor has to cover it */
-	uint32_t reserved_size;
+	uint64_t reserved_pos; /* the record being written; a successor has to cover it ... */
+	uint64_t reserved_seq;
+	uint32_t reserved_size; /* ... unless this is 0 */
 	uint32_t seed;	     /* CRC32C of ring id, boot id and lane number */
 	uint32_t busy;
 	uint32_t policy;     /* FRM_POLICY_* */
@@ -111,7 +113,10 @@ static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct
 	res->record = (struct frm_record *)(lane->data + off);
 	res->size = size;
 	lane->reserved_pos = pos;
-	lane->reserved_size = size;
+	lane->reserved_seq = lane->seq;
+	fr_barrier_signal();
+	lane->reserved_size = size; /* from here on, whoever finds the lane busy and left can set it right */
+	fr_barrier_signal();
 	lane->pos = pos + span;
 	lane->off = off + span;
 
@@ -140,21 +145,33 @@ static inline void fr_lane_commit(struct fr_reservation *res, uint32_t flags)
 	record->crc = fr_crc32c_record(lane->seed, record->pos, second,
 				       (const unsigned char *)record + 16, fr_record_span(res->size) - 16);
 	fr_barrier_signal();
+	lane->reserved_size = 0;
+	fr_barrier_signal();
 	lane->busy = 0;
 }
 
 /*
- * Takes over a lane whose last writer ended inside a record (thread cancelled, or jumped out of): covers what it had
- * reserved with a record marked torn, under the number it had, so that the loss is named and the lane goes on.
+ * Takes over a busy lane whose writer ended somewhere between steps 1 and 5 (thread cancelled, or jumped out of). If it had
+ * reserved, covers that with a record marked torn, under the number it had, so that the loss is named and the lane goes on.
  */
 static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
 {
 	struct fr_reservation res = { .lane = lane, .size = sizeof(struct frm_record) };
 	uint64_t off = lane->reserved_pos % lane->size;
 
+	if (!lane->reserved_size) {
+		lane->busy = 0;
+		return;
+	}
+	/* it may have ended between any two of the stores of its reserve */
+	lane->pos = lane->reserved_pos + fr_record_span(lane->reserved_size);
+	lane->off = off + fr_record_span(lane->reserved_size);
+	lane->seq = lane->reserved_seq + 1;
+	lane->head->next_seq = lane->seq;
+	fr_store_release(&lane->head->next_pos, lane->pos);
 	res.record = (struct frm_record *)(lane->data + off);
 	res.record->pos = lane->reserved_pos;
-	res.record->seq_session = (lane->seq - 1) & FRM_SEQ_MASK;
+	res.record->seq_session = lane->reserved_seq & FRM_SEQ_MASK;
 	res.record->time_ns = time_ns;
 	res.record->event = 0;
 	res.record->cpu = FRM_CPU_NONE;

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attach.c - how the process gets its ring: from the daemon if one answers, else a file of its own.
+ *
+ * Nothing is kept open: the mapping alone remains, so that a program that closes all descriptors closes nothing of ours. Also
+ * runs in a child after fork, at its first event; there it uses system calls and the stack, no allocator.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "recorder/client/client.h"
+#include "recorder/core/host.h"
+#include "recorder/core/paths.h"
+#include "recorder/core/ringfile.h"
+#include "recorder/core/testpoint.h"
+
+#define DEFAULT_RING_SIZE (2u << 20)
+
+struct fr_client *fr_client;
+
+/* What a fork must not wipe. */
+static uint32_t generations;
+static struct {
+	void *base;
+	size_t size;
+} parents_ring;
+
+static void wipe_in_child(void)
+{
+	memset(fr_client, 0, offsetof(struct fr_client, lane));
+	memset(fr_client->lane, 0, sizeof(fr_client->lane));
+}
+
+int fr_client_setup(void)
+{
+	struct fr_client *client;
+
+	if (fr_load_acquire(&fr_client))
+		return 0;
+	client = mmap(NULL, sizeof(*client), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (client == MAP_FAILED)
+		return -errno;
+	if (!__sync_bool_compare_and_swap(&fr_client, NULL, client)) {
+		munmap(client, sizeof(*client));
+		return 0;
+	}
+	if (madvise(client, sizeof(*client), MADV_WIPEONFORK) < 0) /* Linux before 4.14 */
+		pthread_atfork(NULL, NULL, wipe_in_child);
+	return 0;
+}
+
+/* A size such as 65536, 512K or 4M from the environment; `otherwise` when it isn't set or makes no sense. */
+static uint64_t size_from(const char *variable, uint64_t otherwise)
+{
+	const char *text = getenv(variable);
+	char *end;
+	uint64_t value;
+
+	if (!text || *text < '0' || *text > '9')
+		return otherwise;
+	value = strtoull(text, &end, 10);
+	if (*end == 'k' || *end == 'K')
+		value <<= 10;
+	else if (*end == 'm' || *end == 'M')
+		value <<= 20;
+	else if (*end == 'g' || *end == 'G')
+		value <<= 30;
+	value &= ~(uint64_t)(FRM_PAGE - 1);
+	return value >= FRM_RING_MIN && value <= FRM_RING_MAX ? value : otherwise;
+}
+
+/* Makes the process's own ring file. Returns its descriptor. */
+static int own_ring(struct fr_client *client, const struct fr_geometry *geometry)
+{
+	struct fr_identity identity = { .kind = FRM_KIND_PROCESS, .creator = "libflightrec " FR_VERSION };
+	char dir[FR_PATH_MAX], state[FR_PATH_MAX], name[FR_RING_NAME_MAX];
+	const char *given = secure_getenv("FLIGHTREC_RING_DIR");
+	int fd, r = fr_path_state(state, sizeof(state), "");
+
+	if (r == 0 && given && given[0] == '/' && strlen(given) < sizeof(dir))
+		strcpy(dir, given);
+	else if (r == 0)
+		r = fr_path_state(dir, sizeof(dir), "rings");
+	if (r == 0)
+		r = fr_path_make(state, 0755);
+	if (r == 0)
+		r = fr_path_make(dir, geteuid() == 0 ? 0755 : 0700);
+	if (r == 0)
+		r = fr_host_identity(getpid(), &identity);
+	if (r < 0)
+		return r;
+	identity.boot_seq = fr_host_boot_seq(state, identity.boot_id);
+	fd = fr_ringfile_create(dir, 0640, geometry, &identity, name);
+	if (fd >= 0 && strlen(dir) + strlen(name) + 1 < sizeof(client->path)) {
+		strcpy(client->path, dir);
+		strcat(client->path, "/");
+		strcat(client->path, name);
+	}
+	return fd;
+}
+
+int fr_client_attach(struct fr_client *client)
+{
+	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", DEFAULT_RING_SIZE) };
+	const char *lanes = getenv("FLIGHTREC_LANES"), *policy = getenv("FLIGHTREC_POLICY");
+	int fd, r;
+
+	if (client->generation)
+		return 0;
+	if (client->error)
+		return client->error;
+	geometry.lanes = lanes ? (uint32_t)strtoul(lanes, NULL, 10) : 0;
+	geometry.policy = policy && !strcmp(policy, "discard") ? FRM_POLICY_DISCARD : FRM_POLICY_OVERWRITE;
+	fd = fr_client_ask_daemon(geometry.ring_size, geometry.lanes, geometry.policy);
+	client->from_daemon = fd >= 0;
+	if (fd < 0)
+		fd = own_ring(client, &geometry);
+	r = fd < 0 ? fd : fr_ring_map(fd, &client->ring);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0) {
+		client->error = r;
+		return r;
+	}
+	FR_TESTPOINT("client-attached");
+	client->lane_count = client->ring.super.lane_count;
+	client->own_count = client->lane_count - client->ring.super.shared_lanes;
+	generations = generations % 0xffff + 1;
+	client->generation = generations;
+	client->anchor_due_ns = fr_clock_boot_ns() + 60000000000ull;
+	fr_lanes_setup(client);
+	fr_providers_redeclare(client);
+	fr_modules_declare(client);
+	if (parents_ring.base) /* in a child: until here the gates were read there */
+		munmap(parents_ring.base, parents_ring.size);
+	parents_ring.base = client->ring.base;
+	parents_ring.size = client->ring.size;
+	return 0;
+}
+
+/* exit() is an end in order, also for a program that does not unregister. */
+__attribute__((destructor)) static void leave_in_order(void)
+{
+	if (fr_client && fr_client->generation)
+		fr_ring_close_mark(&fr_client->ring, true);
+}

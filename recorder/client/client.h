@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client.h - the inside of libflightrec: the process's ring and who holds which lane.
+ *
+ * All of struct fr_client lies in memory that fork wipes in the child (MADV_WIPEONFORK): there, every lane has no
+ * size and `generation` is 0, so that the fast path refuses by itself, without a check of its own, and the slow path
+ * attaches anew. What must outlive a fork (the list of providers, the count of generations) lies outside.
+ *
+ * LANES. The first own_count lanes are owned: a thread takes one at its first event and keeps it until it exits. The others
+ * are shared: borrowed for one record by whoever can't use an own lane - a thread that got none, a signal handler that
+ * interrupted its own thread between reserve and commit, a thread that holds a large reservation. `holder` says who: changed
+ * by compare-and-swap from 0, back to 0 by a release store. So a lane has one writer at any instant (I3).
+ *
+ * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
+ * the dead thread's last words stay until a whole lane length was written after them. Lanes never used go first,
+ * then those left longest ago.
+ */
+#ifndef RECORDER_CLIENT_CLIENT_H
+#define RECORDER_CLIENT_CLIENT_H
+
+#include <flightrec/flightrec.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "recorder/core/clock.h"
+#include "recorder/core/map.h"
+
+struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighbours don't disturb each other */
+	struct fr_lane lane;
+	struct fr_clock clock;
+	uint32_t generation; /* of the ring, 1..65535; what event ids are tagged with */
+	uint32_t holder;     /* tid; 0: free */
+	uint32_t owners;     /* how many had it so far */
+	bool shared;
+	uint64_t left_ns;    /* when its last owner left */
+};
+
+struct fr_client {
+	uint32_t generation; /* 0: not attached (never, or in a child after fork) */
+	int32_t error;	     /* why there is no ring */
+	pthread_mutex_t lock; /* attach, providers; zero is unlocked */
+	uint32_t lane_count, own_count;
+	uint32_t fresh;	     /* own lanes handed out for the first time, so far */
+	bool from_daemon;
+	uint64_t anchor_due_ns;
+	struct fr_ring ring;
+	char path[256];
+	struct fr_client_lane lane[FRM_LANES_MAX];
+};
+
+/* One per thread. Stale after fork: compare generation. */
+struct fr_thread {
+	struct fr_client_lane *lane; /* own, or NULL */
+	uint32_t tid;
+	uint32_t generation;
+	uint32_t borrowed; /* since the thread last looked for a lane of its own */
+};
+
+extern struct fr_client *fr_client; /* NULL before the first registration */
+extern __thread struct fr_thread fr_thread __attribute__((tls_model("initial-exec")));
+
+/* attach.c: makes the process's ring, by the daemon or alone, if it has none. The lock is held. */
+int fr_client_attach(struct fr_client *client);
+int fr_client_setup(void); /* makes fr_client itself */
+
+/* handshake.c: asks a daemon for a ring: its descriptor; -ENOENT or the like when none answers. */
+int fr_client_ask_daemon(uint64_t ring_size, uint32_t lanes, uint32_t policy);
+
+/* lanes.c */
+struct fr_client_lane *fr_lanes_own(struct fr_client *client);	  /* the thread's, taken if need be; NULL */
+struct fr_client_lane *fr_lanes_borrow(struct fr_client *client); /* held until fr_lanes_return(); NULL */
+void fr_lanes_return(struct fr_client_lane *lane);
+void fr_lanes_setup(struct fr_client *client); /* after attach */
+uint32_t fr_lanes_tid(struct fr_client *client);
+
+/* provider.c: declares all registered providers in a new ring and opens their gates. The lock is held. */
+void fr_providers_redeclare(struct fr_client *client);
+/* Sees to it that the event has an id in the present ring. 0, or -errno (the loss is counted). */
+int fr_event_declare(struct fr_client *client, struct flightrec_event *event);
+
+/* emit.c: reserve for events that have no static struct flightrec_event: an id of this ring. */
+void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, uint16_t id, uint32_t session, size_t bytes);
+
+/* builtin.c: ids of the events of the catalogue that the library writes under an application's provider. */
+enum fr_builtin {
+	FR_BUILTIN_TEXT = 0, /* + level - 1 */
+	FR_BUILTIN_JSON = 5, /* + level - 1 */
+	FR_BUILTIN_SESSION_BEGIN = 10,
+	FR_BUILTIN_SESSION_ATTRIBUTE,
+	FR_BUILTIN_SESSION_END,
+	FR_BUILTIN_CRASH,
+};
+struct fr_value;
+/* Records one; values as in the catalogue's fields. Returns as emit does. */
+int fr_builtin_emit(struct flightrec_provider *provider, enum fr_builtin which, int level, uint32_t session,
+		    const struct fr_value *values, unsigned count);
+
+extern struct flightrec_provider fr_self_provider; /* "flightrec": fr.crash */
+
+/* modules.c: notes what lies where in the address space, so that backtraces mean something elsewhere. */
+void fr_modules_declare(struct fr_client *client);
+
+#endif
