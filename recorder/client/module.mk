@@ -7,11 +7,11 @@ LIBRARIES += $(O)/libflightrec.so $(O)/libflightrec.a
 FLIGHTREC_SONAME := libflightrec.so.0
 
 # nodelete: threads run its code when they exit, so dlclose must not take it away
-$(O)/$(FLIGHTREC_SONAME).$(VERSION): $(client_OBJ) $(O)/libfr_core.a recorder/client/flightrec.map
+$(O)/libflightrec.so.$(VERSION): $(client_OBJ) $(O)/libfr_core.a recorder/client/flightrec.map
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(FLIGHTREC_SONAME) -Wl,-z,nodelete -Wl,-z,defs \
 		-Wl,--version-script=recorder/client/flightrec.map -o $@ $(client_OBJ) $(O)/libfr_core.a $(LDLIBS)
 
-$(O)/$(FLIGHTREC_SONAME): $(O)/$(FLIGHTREC_SONAME).$(VERSION)
+$(O)/$(FLIGHTREC_SONAME): $(O)/libflightrec.so.$(VERSION)
 	$(Q)ln -sf $(<F) $@
 
 $(O)/libflightrec.so: $(O)/$(FLIGHTREC_SONAME)

@@ -5,8 +5,10 @@
  * The list of registered providers outlives a fork, so that the child can declare them in its own ring. A gate that policy
  * says nothing of opens to $FLIGHTREC_LEVEL, else to info; in a child it stays as it was in the parent.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "recorder/client/client.h"
 #include "recorder/core/gates.h"
@@ -71,6 +73,57 @@ static int open_gate(struct fr_client *client, struct flightrec_provider *provid
 	}
 	fr_store_release(&provider->gate, word);
 	return 0;
+}
+
+/* The lock is held. */
+static struct flightrec_provider *find_provider(const char *guid)
+{
+	for (struct flightrec_provider *provider = providers; provider; provider = provider->next)
+		if (!strcasecmp(provider->guid, guid))
+			return provider;
+	return NULL;
+}
+
+FLIGHTREC_API struct flightrec_provider *flightrec_provider_find(const char *guid)
+{
+	struct flightrec_provider *found;
+
+	if (!fr_client || !guid)
+		return NULL;
+	pthread_mutex_lock(&fr_client->lock);
+	found = find_provider(guid);
+	pthread_mutex_unlock(&fr_client->lock);
+	return found;
+}
+
+FLIGHTREC_API struct flightrec_provider *flightrec_provider_open(const char *guid, const char *name, uint16_t version_major,
+								  uint16_t version_minor, int *ret_error)
+{
+	struct {
+		struct flightrec_provider provider;
+		char guid[37], name[128];
+	} *made;
+	struct flightrec_provider *found = guid && name ? flightrec_provider_find(guid) : NULL;
+	int r = guid && name ? 0 : -EINVAL;
+
+	if (found) {
+		r = flightrec_register(found);
+	} else if (r == 0) {
+		made = calloc(1, sizeof(*made));
+		r = made ? 0 : -ENOMEM;
+		if (made) {
+			made->provider = (struct flightrec_provider)FLIGHTREC_PROVIDER_INIT(made->name, made->guid, version_major, version_minor);
+			snprintf(made->guid, sizeof(made->guid), "%s", guid);
+			snprintf(made->name, sizeof(made->name), "%s", name);
+			r = flightrec_register(&made->provider);
+			found = &made->provider;
+		}
+		if (r < 0)
+			free(made);
+	}
+	if (ret_error)
+		*ret_error = r;
+	return r < 0 ? NULL : found;
 }
 
 FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)

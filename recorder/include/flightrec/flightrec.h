@@ -72,6 +72,7 @@ struct flightrec_provider {
 	uint16_t references;
 	struct flightrec_provider *next;
 	uint32_t builtin[16]; /* ids of the text, JSON and session events */
+	uint32_t session;     /* telemetry.h: the open session */
 };
 
 extern FLIGHTREC_API const volatile uint64_t flightrec_gate_off; /* zero: nothing passes */
@@ -79,7 +80,7 @@ extern FLIGHTREC_API const volatile uint64_t flightrec_gate_off; /* zero: nothin
 #define FLIGHTREC_PROVIDER_INIT(name, guid, major, minor)                                                 \
 	{                                                                                                 \
 		(uint32_t)sizeof(struct flightrec_provider), 0, &flightrec_gate_off, name, guid, major, minor, \
-			0, 0, 0, { 0 }                                                                    \
+			0, 0, 0, { 0 }, 0                                                                 \
 	}
 /* Defines `static struct flightrec_provider symbol`. Version: two numbers up to 65535. */
 #define FLIGHTREC_PROVIDER(symbol, name, guid, major, minor)                                              \
@@ -101,6 +102,16 @@ FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider);
  * ring is marked as left in order: its end is no incident. Blocks shortly. Not for signal handlers.
  */
 FLIGHTREC_API void flightrec_unregister(struct flightrec_provider *provider);
+
+/*
+ * A provider made at run time, for programs that don't know theirs before: registered, or found if one with that GUID
+ * is registered already (counted). Returns NULL and -errno in *ret_error (may be NULL): as flightrec_register(), or -ENOMEM.
+ * flightrec_unregister() ends it; its memory stays. Blocks. Not for signal handlers.
+ */
+FLIGHTREC_API struct flightrec_provider *flightrec_provider_open(const char *guid, const char *name, uint16_t version_major,
+								  uint16_t version_minor, int *ret_error);
+/* The registered provider with that GUID, or NULL. Blocks shortly. Not for signal handlers. */
+FLIGHTREC_API struct flightrec_provider *flightrec_provider_find(const char *guid);
 
 /* ------------------------------------------------------------------ events */
 
