@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# The index needs SQLite; upload needs libcurl and libzstd, too (without them it is compiled to nothing).
+ifeq ($(call has,sqlite3),yes)
+$(eval $(call library,fr_uploader,$(wildcard uploader/*.c)))
+LIBRARIES += $(O)/libfr_uploader.a
+endif
