@@ -51,6 +51,8 @@ struct fr_image *unit_image(const struct unit_ring *u, unsigned flags);
  * (I6), no record is beyond, all records are genuine and in order. Returns how many numbers are lost by each cause.
  */
 void unit_account(const struct fr_image *image, uint32_t lane, uint64_t lost[FRM_LOSS_COUNT]);
+/* The same for a ring read while it is written: its newest number may be neither yet. */
+void unit_account_live(const struct fr_image *image, uint32_t lane, uint64_t lost[FRM_LOSS_COUNT]);
 /* True when the lane holds a record of that number. */
 bool unit_has(const struct fr_image *image, uint32_t lane, uint64_t seq);
 
