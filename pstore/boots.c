@@ -50,6 +50,7 @@ static int note(struct fr_boots *boots, const struct fr_boot *seen)
 	if (seen->real_ns && seen->boot_ns >= boot->boot_ns) { /* the later one: its clock was more likely set */
 		boot->boot_ns = seen->boot_ns;
 		boot->real_ns = seen->real_ns;
+		boot->suspended_ns = seen->suspended_ns;
 	}
 	return 0;
 }
@@ -92,8 +93,16 @@ static bool ours(const struct frm_super *super)
 	return !memcmp(super->machine_id, machine_id, 16) || !memcmp(super->machine_id, none, 16) || !memcmp(machine_id, none, 16);
 }
 
-static int note_super(struct fr_boots *boots, const struct frm_super *super)
+/* What the start of a meta tells; the log of descriptors is not needed. */
+struct meta_start {
+	struct frm_super super;
+	struct frm_state state;
+	struct frm_tables tables;
+};
+
+static int note_meta(struct fr_boots *boots, const struct meta_start *meta)
 {
+	const struct frm_super *super = &meta->super;
 	struct fr_boot boot = { .seq = super->boot_seq, .boot_ns = super->created_boot_ns, .real_ns = super->created_real_ns };
 
 	/* the boot of harvested evidence was a judgement itself */
@@ -102,15 +111,26 @@ static int note_super(struct fr_boots *boots, const struct frm_super *super)
 	memcpy(boot.id, super->boot_id, 16);
 	if (super->created_real_ns > super->created_boot_ns)
 		boot.start_real_ns = super->created_real_ns - super->created_boot_ns;
+	for (size_t i = 0; i < FRM_ANCHORS_MAX; i++) {
+		const struct frm_anchor *anchor = &meta->tables.anchor[i];
+
+		if (!anchor->real_ns || !fr_anchor_ok(anchor, super->ring_id) || anchor->boot_ns < boot.boot_ns)
+			continue;
+		boot.boot_ns = anchor->boot_ns;
+		boot.real_ns = anchor->real_ns;
+		boot.suspended_ns = anchor->boot_ns > anchor->mono_ns ? anchor->boot_ns - anchor->mono_ns : 0;
+	}
 	return note(boots, &boot);
 }
 
-/* The superblock in a file that should be a ring or a segment. */
-static int read_super(int dir, const char *name, off_t at, struct frm_super *super)
+static int note_file(struct fr_boots *boots, int dir, const char *name, off_t at)
 {
 	int fd FR_CLOSE = fr_spool_open_file(dir, name);
+	struct meta_start meta;
 
-	return fd >= 0 && pread(fd, super, sizeof(*super), at) == (ssize_t)sizeof(*super) ? 0 : -EBADMSG;
+	if (fd < 0 || pread(fd, &meta, sizeof(meta), at) != (ssize_t)sizeof(meta))
+		return 0;
+	return note_meta(boots, &meta);
 }
 
 static int read_rings(const char *path, struct fr_boots *boots)
@@ -118,11 +138,9 @@ static int read_rings(const char *path, struct fr_boots *boots)
 	struct fr_evidence_list list = { 0 };
 	int dir FR_CLOSE = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int error = dir < 0 ? 0 : fr_source[FR_SOURCE_KIND_RING].enumerate(path, &list);
-	struct frm_super super;
 
 	for (size_t i = 0; error >= 0 && i < list.count; i++)
-		if (read_super(dir, list.item[i].name, 0, &super) == 0)
-			error = note_super(boots, &super);
+		error = note_file(boots, dir, list.item[i].name, 0);
 	fr_evidence_done(&list);
 	return error == -ENOMEM ? error : 0;
 }
@@ -131,13 +149,11 @@ static int read_segments(const struct fr_spool *spool, struct fr_boots *boots)
 {
 	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->dir);
 	struct dirent *entry;
-	struct frm_super super;
 	int error = 0;
 
 	while (dir && !error && (entry = readdir(dir)))
-		if (fr_segment_parse_name(entry->d_name, NULL, NULL) == 0 &&
-		    read_super(spool->dir, entry->d_name, sizeof(struct frm_segment) + sizeof(struct frm_chunk), &super) == 0)
-			error = note_super(boots, &super);
+		if (fr_segment_parse_name(entry->d_name, NULL, NULL) == 0)
+			error = note_file(boots, spool->dir, entry->d_name, sizeof(struct frm_segment) + sizeof(struct frm_chunk));
 	return error;
 }
 

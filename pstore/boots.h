@@ -20,7 +20,8 @@ struct fr_boot {
 	uint8_t id[16];
 	uint64_t seq;	   /* 0 unknown */
 	uint64_t start_real_ns; /* wall clock at its start, or when it was first seen; 0 unknown */
-	uint64_t boot_ns, real_ns; /* an anchor: both clocks at one instant; 0 unknown */
+	uint64_t boot_ns, real_ns; /* the newest anchor: both clocks at one instant; 0 unknown */
+	uint64_t suspended_ns;	   /* CLOCK_BOOTTIME less CLOCK_MONOTONIC at that instant; the kernel's log knows the latter */
 };
 
 struct fr_boots {

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* recover.c - see recover.h. */
+#include "pstore/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "pstore/attempt.h"
+#include "pstore/salvage.h"
+#include "pstore/source.h"
+#include "recorder/core/testpoint.h"
+
+#define CRASHES_MAX 100 /* each sets one source aside; a machine with more has another problem */
+
+_Static_assert(sizeof(struct fr_found) <= PIPE_BUF, "a report goes through the pipe in one piece");
+
+struct run {
+	const struct fr_recover *recover;
+	struct fr_spool *spool;
+	char rings[FR_PATH_MAX + 8]; /* STATE/rings */
+	const char **dir;	     /* all ring directories */
+	size_t dirs;
+	struct fr_found *told; /* by workers that crashed later */
+	size_t tolds;
+	int pipe; /* the worker's end; -1: report directly */
+};
+
+static void tell(void *ctx, const struct fr_found *found)
+{
+	struct run *run = ctx;
+	ssize_t n;
+
+	if (run->pipe < 0) {
+		run->recover->report(run->recover->ctx, found);
+		return;
+	}
+	do
+		n = write(run->pipe, found, sizeof(*found));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(*found))
+		_exit(1); /* nobody listens any more */
+}
+
+/* An earlier worker of this run has told what became of it, and it is still there. */
+static bool told(const struct run *run, const struct fr_found *found)
+{
+	for (size_t i = 0; i < run->tolds; i++)
+		if (!strcmp(run->told[i].source, found->source) && !strcmp(run->told[i].path, found->path) &&
+		    (run->told[i].fate == FR_FATE_ALIVE || run->told[i].fate == FR_FATE_LEFT || run->told[i].fate == FR_FATE_FAILED))
+			return true;
+	return false;
+}
+
+static int take_ring(struct run *run, const struct fr_evidence *ring)
+{
+	struct fr_found found = { .source = "ring" };
+	int error;
+
+	fr_found_path(&found, ring->dir, ring->name);
+	if (told(run, &found))
+		return 0;
+	error = fr_salvage_ring(run->spool, ring->dir, ring->name, 0, &found);
+	if (!error && found.fate == FR_FATE_ALIVE && run->recover->live)
+		error = fr_salvage_ring(run->spool, ring->dir, ring->name, FR_SALVAGE_DRAIN, &found);
+	if (error == -ENOENT)
+		return 0;
+	if (!error)
+		tell(run, &found);
+	return error;
+}
+
+/* Those that an earlier attempt did not finish with come last: whatever they do to us, the others are through. */
+static int take_rings(struct run *run, bool cautious)
+{
+	int error = 0;
+
+	for (size_t d = 0; d < run->dirs && !error; d++) {
+		struct fr_evidence_list list = { 0 };
+
+		error = fr_source[FR_SOURCE_KIND_RING].enumerate(run->dir[d], &list);
+		if (error < 0 && error != -ENOMEM && !cautious) {
+			struct fr_found found = { .fate = FR_FATE_LEFT, .source = "ring", .error = error };
+
+			fr_found_path(&found, run->dir[d], "");
+			snprintf(found.why, sizeof(found.why), "%s", strerror(-error));
+			if (!told(run, &found))
+				tell(run, &found);
+		}
+		error = error == -ENOMEM ? error : 0;
+		for (size_t i = 0; i < list.count && !error; i++) {
+			struct fr_attempt earlier;
+			char mark[FR_SPOOL_NAME];
+
+			snprintf(mark, sizeof(mark), "ring-%.180s", list.item[i].name);
+			fr_attempt_read(run->spool, mark, &earlier);
+			if ((earlier.unfinished || earlier.signal) == cautious)
+				error = take_ring(run, &list.item[i]);
+		}
+		fr_evidence_done(&list);
+	}
+	return error;
+}
+
+static void tell_once(void *ctx, const struct fr_found *found)
+{
+	if (!told(ctx, found))
+		tell(ctx, found);
+}
+
+static int work(struct run *run)
+{
+	const struct fr_recover *recover = run->recover;
+	struct fr_boots boots;
+	int error;
+
+	/* before any ring goes: which boot a kernel's last words belong to is what the rings tell */
+	error = fr_boots_open(run->spool, run->dir, run->dirs, &boots);
+	if (error < 0)
+		return error;
+	fr_boots_number(run->spool, &boots);
+	FR_TESTPOINT("boots-numbered");
+	error = take_rings(run, false);
+	if (!error)
+		error = fr_harvest(run->spool, &boots, recover->pstore_dir, recover->archive_dir, tell_once, run);
+	if (!error)
+		error = take_rings(run, true);
+	fr_boots_close(&boots);
+	return error;
+}
+
+/* What the worker says until it ends. */
+static int listen_to(struct run *run, int pipe)
+{
+	for (;;) {
+		struct fr_found found, *more;
+		ssize_t n = read(pipe, &found, sizeof(found));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != (ssize_t)sizeof(found))
+			return n < 0 ? -errno : 0;
+		more = realloc(run->told, (run->tolds + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		run->told = more;
+		run->told[run->tolds++] = found;
+		run->recover->report(run->recover->ctx, &found);
+	}
+}
+
+/* 0 done, 1 it crashed in something that is marked now, or a negative errno. */
+static int run_worker(struct run *run)
+{
+	pid_t parent = getpid(), pid;
+	int ends[2], status, error;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		error = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return error;
+	}
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		close(ends[0]);
+		run->pipe = ends[1];
+		error = work(run);
+		_exit(error < 0 ? (-error < 255 ? -error : EIO) : 0);
+	}
+	close(ends[1]);
+	error = listen_to(run, ends[0]);
+	close(ends[0]);
+	if (error < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (error < 0)
+		return error;
+	if (WIFEXITED(status))
+		return -WEXITSTATUS(status);
+	if (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT)
+		return -EINTR;
+	return fr_attempt_blame(run->spool, pid, WTERMSIG(status)) ? 1 : -EIO;
+}
+
+int fr_recover(const struct fr_recover *recover)
+{
+	struct fr_spool *spool;
+	struct run run = { .recover = recover, .pipe = -1 };
+	int error = fr_spool_open(recover->state_dir, &spool);
+
+	if (error < 0)
+		return error;
+	run.spool = spool;
+	run.dir = calloc(recover->ring_dirs + 1, sizeof(*run.dir));
+	snprintf(run.rings, sizeof(run.rings), "%s/rings", recover->state_dir);
+	error = run.dir ? fr_spool_lock(spool, true) : -ENOMEM;
+	if (!error) {
+		run.dir[run.dirs++] = run.rings;
+		for (size_t i = 0; i < recover->ring_dirs; i++)
+			run.dir[run.dirs++] = recover->ring_dir[i];
+		if (recover->inline_) {
+			error = work(&run);
+		} else {
+			error = 1;
+			for (int i = 0; i < CRASHES_MAX && error == 1; i++)
+				error = run_worker(&run);
+			error = error == 1 ? -EIO : error;
+		}
+		fr_spool_unlock(spool);
+	}
+	fr_spool_close(spool);
+	free(run.dir);
+	free(run.told);
+	return error;
+}

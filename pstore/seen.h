@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seen.h - lines of a boot's kernel log that are events already: drained by the daemon, or harvested from another dump.
+ *
+ * An oops that is followed by a panic leaves two dumps whose texts overlap, and the daemon may have copied a line before
+ * the kernel died. Each line becomes one event; every dump's text is kept whole besides.
+ */
+#ifndef PSTORE_SEEN_H
+#define PSTORE_SEEN_H
+
+#include "pstore/spool.h"
+
+struct fr_seen_line {
+	uint64_t hash; /* of its text */
+	uint64_t time_ns;
+};
+
+struct fr_seen {
+	struct fr_seen_line *line; /* sorted */
+	size_t count, room;
+	bool panic; /* the boot's kernel.panic is among them */
+};
+
+/* Reads the segments in the spool that hold the end of that boot's kernel log. */
+int fr_seen_load(const struct fr_spool *spool, const uint8_t boot_id[16], struct fr_seen *seen);
+void fr_seen_done(struct fr_seen *seen);
+bool fr_seen_has(const struct fr_seen *seen, uint64_t time_ns, const char *text, size_t size);
+
+#endif
