@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* server.c - see server.h. */
+#include "recorder/daemon/server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "recorder/core/host.h"
+#include "recorder/core/testpoint.h"
+#include "recorder/daemon/attach.h"
+#include "recorder/daemon/daemon.h"
+#include "recorder/daemon/status.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+#define REQUEST_MAX 4096 /* a later version's may be longer than ours */
+#define REQUEST_MIN offsetof(struct fr_proto_request, policy)
+#define BACKLOG	    256
+#define SWEEP_MS    250
+
+struct connection {
+	struct connection *next;
+	struct daemon *daemon;
+	struct server_peer peer;
+	struct loop_source *source;
+	uint64_t until_ns;
+};
+
+static void drop(struct connection *connection)
+{
+	struct server *server = &connection->daemon->server;
+
+	for (struct connection **at = &server->first; *at; at = &(*at)->next) {
+		if (*at == connection) {
+			*at = connection->next;
+			break;
+		}
+	}
+	server->connections--;
+	loop_remove(&connection->daemon->loop, connection->source);
+	if (connection->peer.pidfd >= 0)
+		close(connection->peer.pidfd);
+	close(connection->peer.socket);
+	free(connection);
+}
+
+int server_answer(const struct server_peer *peer, const struct fr_proto_answer *answer, const char *text, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct fr_proto_answer head = *answer;
+	struct iovec parts[2] = { { &head, sizeof(head) }, { (char *)text, text ? strlen(text) : 0 } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = text ? 2 : 1 };
+
+	head.size = sizeof(head);
+	head.version = FR_PROTO_VERSION;
+	head.text_size = (uint32_t)parts[1].iov_len;
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	return sendmsg(peer->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error, const char *format, ...)
+{
+	struct fr_proto_answer answer = { .error = error };
+	char why[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, sizeof(why), format, ap);
+	va_end(ap);
+	daemon->server.refused++;
+	if (log_allowed(&daemon->server.refusals))
+		log_line(LOG_PRIO_WARNING, "request of process %u (user %u) refused: %s", peer->pid, peer->uid, why);
+	server_answer(peer, &answer, why, -1);
+}
+
+bool server_may_attach(struct server *server, uint32_t uid)
+{
+	uint64_t now = fr_clock_boot_ns(), rate = server->daemon->config.attach_rate;
+	struct server_rate *slot = &server->rate[0];
+
+	for (unsigned i = 0; i < SERVER_USERS; i++) {
+		if (server->rate[i].at_ns && server->rate[i].uid == uid) {
+			slot = &server->rate[i];
+			break;
+		}
+		if (server->rate[i].at_ns < slot->at_ns)
+			slot = &server->rate[i];
+	}
+	if (slot->uid != uid || slot->at_ns == 0)
+		*slot = (struct server_rate){ .uid = uid, .at_ns = now, .tokens = (double)rate };
+	slot->tokens += (double)(now - slot->at_ns) * 1e-9 * (double)rate;
+	if (slot->tokens > (double)rate)
+		slot->tokens = (double)rate;
+	slot->at_ns = now;
+	if (slot->tokens < 1)
+		return false;
+	slot->tokens -= 1;
+	return true;
+}
+
+static void set_gate(struct daemon *daemon, const struct server_peer *peer, const struct fr_proto_request *request)
+{
+	struct fr_proto_answer answer = { 0 };
+	char source[64];
+	int rings;
+
+	if (peer->uid != 0 && peer->uid != geteuid()) {
+		server_refuse(daemon, peer, -EPERM, "only root and the recorder's own user may set gates");
+		return;
+	}
+	snprintf(source, sizeof(source), "process %u of user %u", peer->pid, peer->uid);
+	rings = policy_set(daemon, request->provider, request->level, request->keywords, source);
+	if (rings < 0) {
+		server_refuse(daemon, peer, rings, "the gate could not be set: %s",
+			      rings == -EINVAL ? "want a provider's name or GUID and a level from 0 to 5" : strerror(-rings));
+		return;
+	}
+	answer.affected = (uint32_t)rings;
+	server_answer(peer, &answer, NULL, -1);
+	log_line(LOG_PRIO_NOTICE, "gate of %s set to level %u by %s: %d running rings changed", request->provider, request->level, source, rings);
+}
+
+static void serve(struct daemon *daemon, const struct server_peer *peer, const unsigned char *packet, size_t size)
+{
+	struct fr_proto_request request = { 0 };
+	uint32_t said;
+
+	daemon->server.requests++;
+	if (size < REQUEST_MIN) {
+		server_refuse(daemon, peer, -EPROTO, "a packet of %zu bytes is no request", size);
+		return;
+	}
+	memcpy(&said, packet, sizeof(said));
+	if (said != size) {
+		server_refuse(daemon, peer, -EPROTO, "a packet of %zu bytes says it has %u", size, said);
+		return;
+	}
+	memcpy(&request, packet, size < sizeof(request) ? size : sizeof(request));
+	request.provider[sizeof(request.provider) - 1] = 0;
+	if (request.version == 0 || request.version > FR_PROTO_VERSION) {
+		server_refuse(daemon, peer, -EPROTONOSUPPORT, "it speaks version %u of the protocol, this is version %u", request.version,
+			      FR_PROTO_VERSION);
+		return;
+	}
+	switch (request.op) {
+	case FR_PROTO_ATTACH:
+		attach_client(daemon, peer, &request);
+		break;
+	case FR_PROTO_GATE:
+		set_gate(daemon, peer, &request);
+		break;
+	case FR_PROTO_STATUS:
+		status_answer(daemon, peer);
+		break;
+	default:
+		server_refuse(daemon, peer, -ENOSYS, "there is no request number %u", request.op);
+	}
+}
+
+/* True when the connection is done. */
+static bool receive(struct connection *connection)
+{
+	unsigned char packet[REQUEST_MAX];
+	ssize_t got = recv(connection->peer.socket, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (got > (ssize_t)sizeof(packet))
+		server_refuse(connection->daemon, &connection->peer, -EMSGSIZE, "a packet of %zd bytes is no request", got);
+	else if (got > 0)
+		serve(connection->daemon, &connection->peer, packet, (size_t)got);
+	return true; /* also when it left without a word */
+}
+
+static void connection_ready(void *ctx, uint32_t events)
+{
+	struct connection *connection = ctx;
+
+	(void)events;
+	if (receive(connection))
+		drop(connection);
+}
+
+static void sweep(void *ctx)
+{
+	struct daemon *daemon = ctx;
+	struct server *server = &daemon->server;
+	uint64_t now = fr_clock_boot_ns();
+
+	for (struct connection *connection = server->first, *next; connection; connection = next) {
+		next = connection->next;
+		if (connection->until_ns > now)
+			continue;
+		server->timed_out++;
+		if (log_allowed(&server->floods))
+			log_line(LOG_PRIO_WARNING, "process %u (user %u) has connected and said nothing: dropped", connection->peer.pid,
+				 connection->peer.uid);
+		drop(connection);
+	}
+	if (server->first)
+		loop_timer_set(&daemon->loop, &server->sweep, SWEEP_MS);
+}
+
+static int know_peer(int fd, struct server_peer *peer)
+{
+	struct ucred cred;
+	socklen_t length = sizeof(cred);
+
+	*peer = (struct server_peer){ .pidfd = -1, .socket = fd };
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) < 0)
+		return -errno;
+	peer->pid = (uint32_t)cred.pid;
+	peer->uid = cred.uid;
+	peer->gid = cred.gid;
+	length = sizeof(peer->pidfd);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &peer->pidfd, &length) < 0)
+		peer->pidfd = -1;
+	return 0;
+}
+
+static unsigned connections_of(const struct server *server, uint32_t uid)
+{
+	unsigned count = 0;
+
+	for (const struct connection *c = server->first; c; c = c->next)
+		count += c->peer.uid == uid;
+	return count;
+}
+
+static void welcome(struct daemon *daemon, int fd)
+{
+	struct server *server = &daemon->server;
+	struct connection *connection = calloc(1, sizeof(*connection));
+	uint64_t most = daemon->config.connections_max;
+
+	if (!connection || know_peer(fd, &connection->peer) < 0) {
+		free(connection);
+		close(fd);
+		return;
+	}
+	/* one user can't take all of them from the others */
+	if (server->connections >= most || (connection->peer.uid != 0 && connections_of(server, connection->peer.uid) >= (most + 1) / 2)) {
+		server->flooded++;
+		if (log_allowed(&server->floods))
+			log_line(LOG_PRIO_WARNING, "process %u (user %u): too many connections wait already ([server] connections_max = %llu): dropped",
+				 connection->peer.pid, connection->peer.uid, (unsigned long long)most);
+		if (connection->peer.pidfd >= 0)
+			close(connection->peer.pidfd);
+		free(connection);
+		close(fd);
+		return;
+	}
+	connection->daemon = daemon;
+	connection->until_ns = fr_clock_boot_ns() + daemon->config.request_timeout_ms * 1000000;
+	connection->next = server->first;
+	server->first = connection;
+	server->connections++;
+	if (receive(connection) || loop_add(&daemon->loop, fd, EPOLLIN, connection_ready, connection, &connection->source) < 0) {
+		drop(connection);
+		return;
+	}
+	if (!loop_timer_is_set(&server->sweep))
+		loop_timer_set(&daemon->loop, &server->sweep, SWEEP_MS);
+}
+
+static void accept_ready(void *ctx, uint32_t events)
+{
+	struct daemon *daemon = ctx;
+
+	(void)events;
+	for (unsigned i = 0; i < BACKLOG; i++) { /* then the others get their turn */
+		int fd = accept4(daemon->server.socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		welcome(daemon, fd);
+	}
+}
+
+int server_open(struct daemon *daemon)
+{
+	struct server *server = &daemon->server;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int error;
+
+	server->daemon = daemon;
+	server->sweep = (struct loop_timer){ .fire = sweep, .ctx = daemon };
+	server->refusals.about = "requests refused";
+	server->floods.about = "connections dropped";
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", daemon->runtime) >= (int)sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	server->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (server->socket < 0)
+		return -errno;
+	unlink(address.sun_path); /* a killed daemon's; we hold the lock, so nobody else's */
+	if (bind(server->socket, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(address.sun_path, (mode_t)daemon->config.socket_mode) < 0 || listen(server->socket, BACKLOG) < 0) {
+		error = -errno;
+		close(server->socket);
+		server->socket = -1;
+		return error;
+	}
+	FR_TESTPOINT("socket-open");
+	return loop_add(&daemon->loop, server->socket, EPOLLIN, accept_ready, daemon, &server->source);
+}
+
+void server_close(struct daemon *daemon)
+{
+	struct server *server = &daemon->server;
+	char path[FR_PATH_MAX];
+
+	if (server->socket < 0)
+		return;
+	while (server->first)
+		drop(server->first);
+	loop_remove(&daemon->loop, server->source);
+	if (snprintf(path, sizeof(path), "%s/socket", daemon->runtime) < (int)sizeof(path))
+		unlink(path);
+	close(server->socket);
+	server->socket = -1;
+}
