@@ -337,7 +337,7 @@ static inline char *flightrec_put_(char *to, const void *from, uint32_t size)
 	fixed->name = length_of_##name; \
 	tail = flightrec_put_(tail, name, length_of_##name);
 #define FLIGHTREC_PARAMETER_json(name) , const char *name
-#define FLIGHTREC_MEMBER_jsonuint32_t
+#define FLIGHTREC_MEMBER_json uint32_t
 #define FLIGHTREC_MEASURE_json(name)                          \
 	uint32_t length_of_##name = flightrec_length_(name); \
 	bytes += length_of_##name;
