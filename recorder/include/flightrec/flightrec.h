@@ -198,25 +198,26 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 		flightrec_fields_##name_,                                                                 \
 		(uint16_t)(sizeof(flightrec_fields_##name_) / sizeof(struct flightrec_field) - 1), level_ \
 	};                                                                                                \
-	FLIGHTREC_UNUSED static inline int flightrec_emit_##name_(uint32_t session FIELDS_(FLIGHTREC_PARAMETER_)) \
+	FLIGHTREC_UNUSED static inline int flightrec_emit_##name_(uint32_t fr_session_ FIELDS_(FLIGHTREC_PARAMETER_)) \
 	{                                                                                                 \
-		struct __attribute__((aligned(8))) fixed {                                                \
+		struct __attribute__((aligned(8))) fr_fixed_layout_ {                                     \
 			FIELDS_(FLIGHTREC_MEMBER_)                                                        \
-		} *fixed;                                                                                 \
-		struct flightrec_slot slot;                                                               \
-		size_t bytes = sizeof(struct fixed);                                                      \
-		char *tail;                                                                               \
+		} *fr_fixed_;                                                                             \
+		struct flightrec_slot fr_slot_;                                                           \
+		size_t fr_bytes_ = sizeof(struct fr_fixed_layout_);                                       \
+		char *fr_tail_;                                                                           \
                                                                                                           \
 		if (!flightrec_wants(&provider_, level_, keywords_))                                      \
 			return 0;                                                                         \
 		FIELDS_(FLIGHTREC_MEASURE_)                                                               \
-		fixed = (struct fixed *)flightrec_reserve(&slot, &flightrec_event_##name_, session, bytes); \
-		if (FLIGHTREC_UNLIKELY(!fixed))                                                           \
+		fr_fixed_ = (struct fr_fixed_layout_ *)flightrec_reserve(&fr_slot_, &flightrec_event_##name_, \
+									 fr_session_, fr_bytes_);         \
+		if (FLIGHTREC_UNLIKELY(!fr_fixed_))                                                       \
 			return -105; /* -ENOBUFS */                                                       \
-		tail = (char *)fixed + sizeof(struct fixed);                                              \
+		fr_tail_ = (char *)(fr_fixed_ + 1);                                                       \
 		FIELDS_(FLIGHTREC_STORE_)                                                                 \
-		(void)tail;                                                                               \
-		flightrec_commit(&slot);                                                                  \
+		(void)fr_tail_;                                                                           \
+		flightrec_commit(&fr_slot_);                                                              \
 		return 1;                                                                                 \
 	}
 
@@ -295,61 +296,61 @@ static inline char *flightrec_put_(char *to, const void *from, uint32_t size)
 #define FLIGHTREC_PARAMETER_u8(name) , uint8_t name
 #define FLIGHTREC_MEMBER_u8  uint8_t
 #define FLIGHTREC_MEASURE_u8(name)
-#define FLIGHTREC_STORE_u8(name) fixed->name = name;
+#define FLIGHTREC_STORE_u8(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_u16(name) , uint16_t name
 #define FLIGHTREC_MEMBER_u16 uint16_t
 #define FLIGHTREC_MEASURE_u16(name)
-#define FLIGHTREC_STORE_u16(name) fixed->name = name;
+#define FLIGHTREC_STORE_u16(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_u32(name) , uint32_t name
 #define FLIGHTREC_MEMBER_u32 uint32_t
 #define FLIGHTREC_MEASURE_u32(name)
-#define FLIGHTREC_STORE_u32(name) fixed->name = name;
+#define FLIGHTREC_STORE_u32(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_u64(name) , uint64_t name
 #define FLIGHTREC_MEMBER_u64 uint64_t
 #define FLIGHTREC_MEASURE_u64(name)
-#define FLIGHTREC_STORE_u64(name) fixed->name = name;
+#define FLIGHTREC_STORE_u64(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_i8(name) , int8_t name
 #define FLIGHTREC_MEMBER_i8  int8_t
 #define FLIGHTREC_MEASURE_i8(name)
-#define FLIGHTREC_STORE_i8(name) fixed->name = name;
+#define FLIGHTREC_STORE_i8(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_i16(name) , int16_t name
 #define FLIGHTREC_MEMBER_i16 int16_t
 #define FLIGHTREC_MEASURE_i16(name)
-#define FLIGHTREC_STORE_i16(name) fixed->name = name;
+#define FLIGHTREC_STORE_i16(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_i32(name) , int32_t name
 #define FLIGHTREC_MEMBER_i32 int32_t
 #define FLIGHTREC_MEASURE_i32(name)
-#define FLIGHTREC_STORE_i32(name) fixed->name = name;
+#define FLIGHTREC_STORE_i32(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_i64(name) , int64_t name
 #define FLIGHTREC_MEMBER_i64 int64_t
 #define FLIGHTREC_MEASURE_i64(name)
-#define FLIGHTREC_STORE_i64(name) fixed->name = name;
+#define FLIGHTREC_STORE_i64(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_f64(name) , double name
 #define FLIGHTREC_MEMBER_f64 double
 #define FLIGHTREC_MEASURE_f64(name)
-#define FLIGHTREC_STORE_f64(name) fixed->name = name;
+#define FLIGHTREC_STORE_f64(name) fr_fixed_->name = name;
 #define FLIGHTREC_PARAMETER_str(name) , const char *name
 #define FLIGHTREC_MEMBER_str uint32_t
 #define FLIGHTREC_MEASURE_str(name)                          \
-	uint32_t length_of_##name = flightrec_length_(name); \
-	bytes += length_of_##name;
+	uint32_t fr_length_##name##_ = flightrec_length_(name); \
+	fr_bytes_ += fr_length_##name##_;
 #define FLIGHTREC_STORE_str(name)         \
-	fixed->name = length_of_##name; \
-	tail = flightrec_put_(tail, name, length_of_##name);
+	fr_fixed_->name = fr_length_##name##_; \
+	fr_tail_ = flightrec_put_(fr_tail_, name, fr_length_##name##_);
 #define FLIGHTREC_PARAMETER_json(name) , const char *name
 #define FLIGHTREC_MEMBER_json uint32_t
 #define FLIGHTREC_MEASURE_json(name)                          \
-	uint32_t length_of_##name = flightrec_length_(name); \
-	bytes += length_of_##name;
+	uint32_t fr_length_##name##_ = flightrec_length_(name); \
+	fr_bytes_ += fr_length_##name##_;
 #define FLIGHTREC_STORE_json(name)         \
-	fixed->name = length_of_##name; \
-	tail = flightrec_put_(tail, name, length_of_##name);
+	fr_fixed_->name = fr_length_##name##_; \
+	fr_tail_ = flightrec_put_(fr_tail_, name, fr_length_##name##_);
 #define FLIGHTREC_PARAMETER_bytes(name) , const void *name, uint32_t name##_size
 #define FLIGHTREC_MEMBER_bytes uint32_t
-#define FLIGHTREC_MEASURE_bytes(name) bytes += name##_size;
+#define FLIGHTREC_MEASURE_bytes(name) fr_bytes_ += name##_size;
 #define FLIGHTREC_STORE_bytes(name)   \
-	fixed->name = name##_size; \
-	tail = flightrec_put_(tail, name, name##_size);
+	fr_fixed_->name = name##_size; \
+	fr_tail_ = flightrec_put_(fr_tail_, name, name##_size);
 
 #ifdef __cplusplus
 }
