@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * show.h - what the parts of `flightrec show` share: options, gathering, losses, following.
+ */
+#ifndef RECORDER_CLI_SHOW_H
+#define RECORDER_CLI_SHOW_H
+
+#include "recorder/cli/bootlist.h"
+#include "recorder/cli/match.h"
+#include "recorder/cli/render.h"
+#include "recorder/cli/store.h"
+#include "recorder/cli/timeline.h"
+
+struct show {
+	/* asked for */
+	char **files;
+	int file_count;
+	const char *boot, *around;
+	uint64_t last; /* 0: all */
+	bool follow, losses;
+	/* used */
+	struct fr_match match;
+	struct fr_renderer renderer;
+	struct fr_store store; /* without files */
+	struct fr_bootlist boots;
+	struct fr_index *index; /* NULL: none, or not to be used */
+	char **indexed; /* names of segments that the index holds, sorted */
+	size_t indexed_count;
+	struct fr_timeline *timeline;
+	struct fr_window window; /* when following: what comes later is follow.c's */
+	/* found */
+	uint64_t shown, images;
+	uint64_t lost[FRM_LOSS_COUNT];
+	bool damaged, failed;
+};
+
+/* show_gather.c: opens what there is into show->timeline; a filter by boot or incident is settled. Exit code. */
+int show_gather(struct show *show);
+void show_done(struct show *show);
+/* Calls `each` for every ring and segment asked for: of the files given, or of this machine. */
+int show_each_file(struct show *show, int (*each)(void *ctx, const struct fr_store_file *file), void *ctx);
+
+/* show_losses.c */
+void show_count_losses(struct show *show, const struct fr_image *image);
+void show_print_losses(struct show *show); /* the sum, and with --losses each */
+
+/* follow.c: never returns unless it failed or there is nothing to follow. Exit code. */
+int show_follow(struct show *show);
+
+#endif

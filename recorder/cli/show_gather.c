@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * show_gather.c - what is there to show: the index, what it does not hold yet, and living rings.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "recorder/cli/cli.h"
+#include "recorder/cli/show.h"
+#include "recorder/cli/when.h"
+#include "recorder/core/host.h"
+#include "uploader/incident.h"
+#include "uploader/index.h"
+
+void show_done(struct show *show)
+{
+	fr_timeline_free(show->timeline);
+	fr_index_close(show->index);
+	for (size_t i = 0; i < show->indexed_count; i++)
+		free(show->indexed[i]);
+	free(show->indexed);
+	fr_bootlist_done(&show->boots);
+	fr_match_done(&show->match);
+	fr_render_done(&show->renderer);
+}
+
+int show_each_file(struct show *show, int (*each)(void *ctx, const struct fr_store_file *file), void *ctx)
+{
+	int result = 0;
+
+	if (!show->file_count)
+		return fr_store_each(&show->store, each, ctx);
+	for (int i = 0; i < show->file_count && !result; i++) {
+		struct stat st;
+
+		if (stat(show->files[i], &st) == 0 && S_ISDIR(st.st_mode)) {
+			struct fr_store store;
+
+			fr_store_at(&store, show->files[i]);
+			result = fr_store_each(&store, each, ctx);
+			if (store.error && !show->store.error) {
+				show->store.error = store.error;
+				memcpy(show->store.unreadable, store.unreadable, sizeof(store.unreadable));
+			}
+		} else {
+			const struct fr_store_file file = { .path = show->files[i], .name = show->files[i], .ring = true };
+
+			result = each(ctx, &file);
+		}
+	}
+	return result;
+}
+
+/* ------------------------------------------------------------------ index */
+
+static int add_indexed(void *data, int columns, const char *const *names, const char *const *values, const int *types)
+{
+	struct show *show = data;
+
+	(void)columns, (void)names, (void)types;
+	if (!values[0])
+		return 0;
+	if ((show->indexed_count & (show->indexed_count - 1)) == 0) /* room doubles at powers of two */
+		show->indexed = fr_cli_realloc(show->indexed, (show->indexed_count ? show->indexed_count * 2 : 1) * sizeof(char *));
+	show->indexed[show->indexed_count] = fr_cli_alloc(strlen(values[0]) + 1);
+	strcpy(show->indexed[show->indexed_count++], values[0]);
+	return 0;
+}
+
+static int compare_indexed(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_indexed(const struct show *show, const char *name)
+{
+	return show->indexed_count &&
+	       bsearch(&name, show->indexed, show->indexed_count, sizeof(char *), compare_indexed) != NULL;
+}
+
+static int add_boot(void *data, int columns, const char *const *names, const char *const *values, const int *types)
+{
+	struct show *show = data;
+	uint8_t id[16];
+
+	(void)columns, (void)names, (void)types;
+	if (values[0] && fr_uuid_parse(id, values[0]) == 0)
+		fr_bootlist_add(&show->boots, id, values[1] ? strtoull(values[1], NULL, 10) : 0,
+			     values[2] ? strtoull(values[2], NULL, 10) : 0);
+	return 0;
+}
+
+static void open_index(struct show *show)
+{
+	int error = fr_index_open(show->store.state, FR_INDEX_READ, &show->index);
+
+	if (error) {
+		show->index = NULL;
+		if (error != -ENOENT)
+			fr_warning("%s/index.db is not used: %s; reading the spool instead", show->store.state,
+				   fr_index_strerror(error));
+		return;
+	}
+	error = fr_index_sql(show->index, "SELECT name FROM segments", add_indexed, show, NULL);
+	if (!error)
+		error = fr_index_sql(show->index, "SELECT boot, boot_seq, started_real_ns FROM boots", add_boot, show, NULL);
+	if (error) {
+		fr_warning("%s/index.db is not used: %s; reading the spool instead", show->store.state, fr_why(error));
+		fr_index_close(show->index);
+		show->index = NULL;
+		show->indexed_count = 0;
+		return;
+	}
+	qsort(show->indexed, show->indexed_count, sizeof(char *), compare_indexed);
+}
+
+/* ------------------------------------------------------------------ boot and incident */
+
+static int add_boot_of_file(void *ctx, const struct fr_store_file *file)
+{
+	struct show *show = ctx;
+	struct frm_super super;
+	FILE *stream;
+
+	if (!show->file_count && !file->ring && is_indexed(show, file->name))
+		return 0;
+	stream = fopen(file->path, "re");
+	if (stream && fr_store_peek(fileno(stream), &super) == 0)
+		fr_bootlist_add_super(&show->boots, &super);
+	if (stream)
+		fclose(stream);
+	return 0;
+}
+
+static int settle_boot(struct show *show)
+{
+	int error;
+
+	if ((!show->file_count || show->follow) && fr_host_boot_id(show->boots.current) < 0)
+		memset(show->boots.current, 0, 16);
+	if (!show->boot)
+		return FR_EXIT_GOOD;
+	show_each_file(show, add_boot_of_file, show);
+	error = fr_bootlist_find(&show->boots, show->boot, show->match.boot_id);
+	show->match.one_boot = !error;
+	if (!error)
+		return FR_EXIT_GOOD;
+	if (error == -EINVAL)
+		return fr_usage("show", "--boot %s: want a boot's number, at least 4 digits of its id, 0 or -1, -2, ...", show->boot);
+	if (error == -ENOTUNIQ)
+		return fr_fail("--boot %s means several boots; give more digits", show->boot);
+	fr_error("nothing is recorded of boot %s", show->boot);
+	for (size_t i = show->boots.count; i-- && show->boots.count - i <= 5;) {
+		const struct fr_boot *boot = &show->boots.boot[i];
+		char id[37], day[16] = "?", time[20] = "";
+
+		fr_uuid_text(id, boot->id);
+		if (boot->started_real)
+			fr_when_format(boot->started_real, false, day, time);
+		fprintf(stderr, "  there is %s", id);
+		if (boot->seq)
+			fprintf(stderr, ", number %llu", (unsigned long long)boot->seq);
+		fprintf(stderr, ", begun %s %.8s\n", day, time);
+	}
+	return FR_EXIT_NOTHING;
+}
+
+#define BEFORE_NS 30000000000ull
+#define AFTER_NS  1000000000ull
+
+static int settle_incident(struct show *show)
+{
+	struct fr_incidents *list;
+	struct fr_incident incident, another;
+	uint64_t before = BEFORE_NS, time_ns;
+	char id[64];
+	const char *colon = strchr(show->around, ':');
+	size_t size = colon ? (size_t)(colon - show->around) : strlen(show->around);
+	int found;
+
+	if (size >= sizeof(id) || !size || (colon && fr_when_parse_length(colon + 1, &before) < 0))
+		return fr_usage("show", "--around %s: want an incident of `flightrec incidents`, or INCIDENT:SECONDS", show->around);
+	if (!show->index)
+		return fr_fail("--around needs the index: run `flightrec index` first");
+	memcpy(id, show->around, size);
+	id[size] = '\0';
+	found = fr_incidents_open(show->index, NULL, id, &list);
+	if (found < 0)
+		return fr_fail("cannot look up incident %s: %s", id, fr_why(found));
+	found = fr_incidents_next(list, &incident);
+	if (found == 1 && fr_incidents_next(list, &another) == 1)
+		found = -ENOTUNIQ;
+	fr_incidents_close(list);
+	if (found == -ENOTUNIQ)
+		return fr_fail("--around %s means several incidents; give more digits", id);
+	if (found < 0)
+		return fr_fail("cannot look up incident %s: %s", id, fr_why(found));
+	if (!found) {
+		fr_error("there is no incident %s; `flightrec incidents` lists them", id);
+		return FR_EXIT_NOTHING;
+	}
+	time_ns = incident.time_ns;
+	if (!time_ns)
+		return fr_fail("it is not known when incident %s happened", id);
+	memcpy(show->match.boot_id, incident.boot_id, 16);
+	show->match.one_boot = true;
+	show->match.query.since_boot_ns = time_ns > before ? time_ns - before : 1;
+	show->match.query.until_boot_ns = time_ns + AFTER_NS;
+	return FR_EXIT_GOOD;
+}
+
+/* ------------------------------------------------------------------ images */
+
+static bool wants_super(void *ctx, const struct frm_super *super)
+{
+	return fr_match_super(ctx, super);
+}
+
+static int add_file(void *ctx, const struct fr_store_file *file)
+{
+	struct show *show = ctx;
+	struct fr_opened opened;
+	bool same_boot;
+	unsigned flags;
+	int error;
+
+	if (!show->file_count && !file->ring && is_indexed(show, file->name))
+		return 0;
+	error = fr_store_open_if(file->path, wants_super, &show->match, &opened);
+	if (error == -ESTALE)
+		return 0;
+	if (error == -ENOENT && !show->file_count)
+		return 0; /* salvaged meanwhile: its segment comes */
+	if (error) {
+		if (show->file_count || error != -EACCES) {
+			fr_error("cannot read %s: %s", file->path, error == -EACCES ? fr_why(error) : fr_image_strerror(error));
+			show->failed = true;
+		} else if (!show->store.error) {
+			show->store.error = error;
+			snprintf(show->store.unreadable, sizeof(show->store.unreadable), "%s", file->path);
+		}
+		return 0;
+	}
+	show->images++;
+	show->damaged |= fr_image_meta_damage(opened.image) != 0;
+	fr_bootlist_add_super(&show->boots, fr_image_super(opened.image));
+	show_count_losses(show, opened.image);
+	same_boot = memcmp(fr_image_super(opened.image)->boot_id, show->boots.current, 16) == 0;
+	flags = show->renderer.json ? 0 : FR_SOURCE_GAPS | (opened.gone ? FR_SOURCE_GONE : 0);
+	fr_timeline_add(show->timeline, fr_source_image(opened.image, &show->match, flags, same_boot ? &show->window : NULL));
+	return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return x[0] != y[0] ? (x[0] < y[0] ? 1 : -1) : x[1] != y[1] ? (x[1] < y[1] ? 1 : -1) : 0;
+}
+
+/*
+ * Of many images only the newest events are wanted: lets each begin where they begin. Copies of an event in ring and
+ * segments count more than once, hence the margin.
+ */
+static void trim(struct show *show)
+{
+	size_t want = show->last * 3, room = 0, count = 0;
+	uint64_t (*keys)[2] = NULL;
+
+	if (show->last > SIZE_MAX / 64)
+		return;
+	for (size_t i = 0; i < fr_timeline_sources(show->timeline); i++) {
+		struct fr_source *source = fr_timeline_source(show->timeline, i);
+		const struct fr_image *image = fr_source_image_of(source);
+		size_t records = image ? fr_image_record_count(image) : 0, found;
+		uint64_t rank = image ? fr_bootlist_rank(&show->boots, fr_image_super(image)->boot_id) : 0, *times;
+
+		if (!records)
+			continue;
+		records = records < want ? records : want;
+		times = fr_cli_alloc(records * sizeof(*times));
+		found = fr_source_image_newest(source, times, records);
+		if (count + found > room) {
+			room = (count + found) * 2;
+			keys = fr_cli_realloc(keys, room * sizeof(*keys));
+		}
+		for (size_t j = 0; j < found; j++, count++) {
+			keys[count][0] = rank;
+			keys[count][1] = times[j];
+		}
+		free(times);
+	}
+	if (count > want) {
+		qsort(keys, count, sizeof(*keys), newest_first);
+		for (size_t i = 0; i < fr_timeline_sources(show->timeline); i++) {
+			struct fr_source *source = fr_timeline_source(show->timeline, i);
+			const struct fr_image *image = fr_source_image_of(source);
+			uint64_t rank = image ? fr_bootlist_rank(&show->boots, fr_image_super(image)->boot_id) : 0;
+
+			if (image && rank <= keys[want - 1][0])
+				fr_source_image_from(source, rank < keys[want - 1][0] ? UINT64_MAX : keys[want - 1][1]);
+		}
+	}
+	free(keys);
+}
+
+static int add_index(struct show *show)
+{
+	struct fr_query query = show->match.query;
+	struct fr_incidents *incidents;
+	struct fr_cursor *cursor;
+	char boot[33];
+	int error;
+
+	if (show->match.one_boot) {
+		fr_hex(boot, show->match.boot_id, 16);
+		query.boot = boot;
+	}
+	query.last = show->last;
+	error = fr_query_open(show->index, &query, &cursor);
+	if (error == -ENOENT)
+		return FR_EXIT_GOOD; /* the boot is known from a ring only */
+	if (error)
+		return fr_fail("cannot read %s/index.db: %s; `flightrec index --rebuild` makes it anew", show->store.state,
+			       fr_why(error));
+	fr_timeline_add(show->timeline, fr_source_index(cursor));
+	if (!show->renderer.json && fr_incidents_open(show->index, query.boot, NULL, &incidents) == 0)
+		fr_timeline_add(show->timeline, fr_source_incidents(incidents, &show->match));
+	return FR_EXIT_GOOD;
+}
+
+int show_gather(struct show *show)
+{
+	int result, error = 0;
+
+	if (!show->file_count)
+		error = fr_store_here(&show->store);
+	if (error)
+		return fr_fail("cannot find the state directory: %s; set FLIGHTREC_STATE_DIR", fr_why(error));
+	if (show->file_count && show->around)
+		return fr_usage("show", "--around looks into this machine's index; it does not go with files");
+	if (!show->file_count)
+		open_index(show);
+	result = settle_boot(show);
+	if (!result && show->around)
+		result = settle_incident(show);
+	if (result)
+		return result;
+	show->timeline = fr_timeline_new(&show->boots);
+	if (show->follow)
+		show->window.until_ns = fr_clock_boot_ns();
+	show_each_file(show, add_file, show);
+	if (show->last)
+		trim(show);
+	return show->index ? add_index(show) : FR_EXIT_GOOD;
+}
