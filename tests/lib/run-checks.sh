@@ -9,6 +9,7 @@
 #	TMPDIR		a folder of its own, removed afterwards
 #	FLIGHTREC_STATE_DIR, FLIGHTREC_RUNTIME_DIR, FLIGHTREC_CONFIG	below TMPDIR, the last an empty file: the
 #			machine's own are never touched
+#	FLIGHTREC_PSTORE_DIR, FLIGHTREC_PSTORE_ARCHIVE	below TMPDIR, not there
 # The last line on standard output is always "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -40,6 +41,7 @@ for check; do
 	started=$(date +%s%N)
 	TMPDIR=$scratch/tmp FLIGHTREC_STATE_DIR=$scratch/tmp/state FLIGHTREC_RUNTIME_DIR=$scratch/tmp/run \
 		FLIGHTREC_CONFIG=$scratch/tmp/flightrec.conf \
+		FLIGHTREC_PSTORE_DIR=$scratch/tmp/pstore FLIGHTREC_PSTORE_ARCHIVE=$scratch/tmp/archive \
 		setsid timeout -k 5 "$limit" "$path" >"$log" 2>&1 </dev/null &
 	child=$!
 	wait "$child"
