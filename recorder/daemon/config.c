@@ -41,7 +41,7 @@ static const struct row rows[] = {
 	{ "server", "attach_rate", NUMBER, AT(attach_rate), 1, 100000, 200, false },
 	{ "server", "socket_mode", MODE, AT(socket_mode), 0, 0777, 0666, true },
 	{ "system", "ring_size", SIZE, AT(system_ring_size), KIB(256), FRM_RING_MAX, MIB(4), true },
-	{ "system", "drain_interval", TIME, AT(drain_interval_ms), 1000, 3600000, 30000, false },
+	{ "system", "drain_interval", TIME, AT(drain_interval_ms), 1000, 3600000, 300000, false },
 	{ "system", "kernel_log", BOOL, AT(kernel_log), 0, 0, 1, true },
 	{ "system", "kernel_log_level", SEVERITY, AT(kernel_log_level), 0, 7, 4, false },
 	{ "bpf", "enable", BOOL, AT(bpf), 0, 0, 1, true },

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+# lib.sh - what the daemon's tests share: a scratch directory, the daemon in it, waiting, saying what went wrong.
+# Sourced; the test then runs in the tree's top folder.
+# shellcheck shell=bash
+set -uo pipefail
+
+build=${FR_BUILD:-$PWD/build}
+client=$build/tests/daemon/client
+look=$build/tests/daemon/look
+flightrecd=$build/flightrecd
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/fr-daemon.XXXXXX") || exit 1
+chmod 755 "$scratch"
+export FLIGHTREC_STATE_DIR=$scratch/state FLIGHTREC_RUNTIME_DIR=$scratch/run FLIGHTREC_CONFIG=$scratch/flightrec.conf
+unset FLIGHTREC_TESTPOINT FLIGHTREC_LEVEL FLIGHTREC_RING_SIZE
+state=$FLIGHTREC_STATE_DIR
+log=$scratch/log
+daemon=
+children=()
+: >"$FLIGHTREC_CONFIG"
+: >"$log"
+
+# what the test leaves running ends with it, and no program stays in the kernel
+finish() {
+	local status=$?
+	[[ -z $daemon ]] || kill -KILL "$daemon" 2>/dev/null
+	((${#children[@]})) && kill -KILL "${children[@]}" 2>/dev/null
+	wait 2>/dev/null
+	"$flightrecd" --unload 2>/dev/null
+	((status == 0 || status == 77)) || { echo "--- the daemon said:"; cat "$log"; }
+	rm -rf "$scratch"
+	exit $status
+}
+trap finish EXIT
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+# sentence: prints what was shown to hold
+holds() { echo "ok: $*"; }
+
+# until SECONDS COMMAND...: true as soon as the command is
+until_true() {
+	local end=$(($(date +%s%N) + ${1%.*} * 1000000000))
+	shift
+	until "$@" 2>/dev/null; do
+		(($(date +%s%N) < end)) || return 1
+		sleep 0.02
+	done
+}
+
+# start_daemon [OPTION...]: returns when it is ready; $binary may name another one
+start_daemon() {
+	local lines
+	lines=$(grep -c ' ready: ' "$log")
+	"${binary:-$flightrecd}" "${@:---no-bpf}" 2>>"$log" </dev/null &
+	daemon=$!
+	until_true 10 daemon_ready "$lines" || fail "the daemon is not ready after 10 s"
+}
+daemon_ready() { (($(grep -c ' ready: ' "$log") > $1)); }
+
+stop_daemon() {
+	kill -TERM "$daemon"
+	wait "$daemon" || fail "the daemon ended with $?"
+	daemon=
+}
+
+kill_daemon() {
+	kill -KILL "$daemon"
+	wait "$daemon" 2>/dev/null
+	daemon=
+}
+
+# spawn NAME ARGUMENT...: a client in the background; its output in $scratch/NAME, its pid in $child
+spawn() {
+	local name=$1
+	shift
+	"$client" "$@" >"$scratch/$name" &
+	child=$!
+	children+=("$child")
+}
+# ready NAME: waits for the client's first line
+ready() { until_true 5 test -s "$scratch/$1" || fail "client $1 is not ready"; }
+
+segments() { find "$state/spool" -maxdepth 1 -name '*.frs' 2>/dev/null | sort; }
+# heads: what all segments say of themselves
+heads() { segments | xargs -r "$look" head; }
+# segment_of PID WORDS...: there is a segment of that process, and its line has all the words
+segment_of() {
+	local line word
+	line=$(heads | grep " pid=$1 ") || return 1
+	shift
+	for word; do
+		[[ " $line " == *" $word "* ]] || return 1
+	done
+}
+status() { "$client" status; }
