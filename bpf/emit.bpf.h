@@ -76,13 +76,10 @@ static __always_inline void begin(struct fr_kevent *head, __u16 event, __u16 siz
 /* Hands the event over. An urgent one wakes the reader, another only when enough of them wait. */
 static __always_inline void submit(void *event, int urgent)
 {
-	__u64 flags = 0;
+	__u64 flags = BPF_RB_NO_WAKEUP;
 
-	if (knobs.wakeup_bytes) {
-		flags = BPF_RB_NO_WAKEUP;
-		if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= knobs.wakeup_bytes)
-			flags = BPF_RB_FORCE_WAKEUP;
-	}
+	if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= knobs.wakeup_bytes)
+		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(event, flags);
 }
 

@@ -12,7 +12,7 @@ struct fr_bpf_knobs {
 	uint64_t signals_always; /* bit n - 1: signal n is recorded although the target handles it */
 	uint64_t signals_fault;	 /* signals whose delivery is recorded when the kernel raised them */
 	uint32_t page_kib;
-	uint32_t wakeup_bytes;	 /* 0: each event wakes the reader */
+	uint32_t wakeup_bytes;	 /* so much waiting wakes the reader */
 	uint32_t boot_clock;	 /* 1: bpf_ktime_get_boot_ns() is there */
 	uint32_t reserved;
 };

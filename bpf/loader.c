@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,6 +82,8 @@ static void choose_knobs(struct fr_bpf *bpf)
 		bpf->knobs.signals_fault |= SIGNAL_BIT(fault[i]);
 	bpf->knobs.page_kib = (uint32_t)sysconf(_SC_PAGESIZE) / 1024;
 	bpf->knobs.wakeup_bytes = bpf->options.wakeup_bytes;
+	if (!bpf->knobs.wakeup_bytes)
+		bpf->knobs.wakeup_bytes = bpf->options.ringbuf_bytes / 8;
 	bpf->knobs.boot_clock = fr_bpf_kernel_boot_clock();
 	if (!bpf->knobs.boot_clock)
 		bpf->missing |= FR_BPF_NO_BOOT_CLOCK;
@@ -217,8 +221,11 @@ static int on_sample(void *ctx, void *data, size_t size)
 
 int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *ctx)
 {
+	uint64_t periods;
 	int n = 0;
 
+	if (read(bpf->timer_fd, &periods, sizeof(periods)) < 0 && errno != EAGAIN)
+		return -errno;
 	bpf->fn = fn;
 	bpf->fn_ctx = ctx;
 	bpf->taken = 0;
@@ -252,6 +259,22 @@ static uint32_t round_ringbuf(uint32_t bytes)
 	return size;
 }
 
+/* One descriptor for the caller: the ring buffer's, and a timer for what the programs did not wake us for. */
+static int make_wakeups(struct fr_bpf *bpf)
+{
+	const struct timespec period = { .tv_nsec = FR_BPF_PERIOD_MS * 1000000L };
+	const struct itimerspec timer = { .it_interval = period, .it_value = period };
+	struct epoll_event event = { .events = EPOLLIN };
+
+	bpf->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	bpf->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (bpf->epoll_fd < 0 || bpf->timer_fd < 0 || timerfd_settime(bpf->timer_fd, 0, &timer, NULL) < 0 ||
+	    epoll_ctl(bpf->epoll_fd, EPOLL_CTL_ADD, bpf->timer_fd, &event) < 0 ||
+	    epoll_ctl(bpf->epoll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(bpf->ring), &event) < 0)
+		return -errno;
+	return 0;
+}
+
 static int open_all(struct fr_bpf *bpf)
 {
 	const char *dir = bpf->options.pin_dir ? bpf->options.pin_dir : FR_BPF_PIN_DIR;
@@ -282,6 +305,9 @@ static int open_all(struct fr_bpf *bpf)
 	bpf->ring = ring_buffer__new(bpf->events_fd, on_sample, bpf, NULL);
 	if (!bpf->ring)
 		return -errno;
+	error = make_wakeups(bpf);
+	if (error)
+		return error;
 	if (bpf->previous_fd >= 0) {
 		bpf->previous = ring_buffer__new(bpf->previous_fd, on_sample, bpf, NULL);
 		if (!bpf->previous)
@@ -298,7 +324,6 @@ static int open_all(struct fr_bpf *bpf)
 int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, unsigned *ret_missing)
 {
 	struct fr_bpf *bpf = calloc(1, sizeof(*bpf));
-	libbpf_print_fn_t before;
 	size_t size = options->size < sizeof(*options) ? options->size : sizeof(*options);
 	int error;
 
@@ -308,12 +333,12 @@ int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, u
 	memcpy(&bpf->options, options, size);
 	bpf->options.ringbuf_bytes = round_ringbuf(bpf->options.ringbuf_bytes);
 	bpf->pin_fd = bpf->events_fd = bpf->counts_fd = bpf->ledger_fd = bpf->stats_fd = bpf->previous_fd = -1;
+	bpf->epoll_fd = bpf->timer_fd = -1;
 
-	before = libbpf_set_print(on_libbpf);
+	libbpf_set_print(on_libbpf); /* and not put back: later calls shall be as silent */
 	logging = bpf;
 	error = open_all(bpf);
 	logging = NULL;
-	(void)before; /* not put back: later calls shall be as silent */
 
 	*ret_missing = bpf->missing;
 	if (error) {
@@ -349,6 +374,8 @@ void fr_bpf_close(struct fr_bpf *bpf)
 	close_fd(bpf->stats_fd);
 	close_fd(bpf->previous_fd);
 	close_fd(bpf->pin_fd);
+	close_fd(bpf->epoll_fd);
+	close_fd(bpf->timer_fd);
 	free(bpf);
 }
 
@@ -367,7 +394,7 @@ bool fr_bpf_resumed(const struct fr_bpf *bpf)
 
 int fr_bpf_fd(const struct fr_bpf *bpf)
 {
-	return ring_buffer__epoll_fd(bpf->ring);
+	return bpf->epoll_fd;
 }
 
 int fr_bpf_count(const struct fr_bpf *bpf, unsigned class_no, struct fr_kevent_count *ret_count)

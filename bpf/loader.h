@@ -36,7 +36,7 @@ struct fr_bpf_options {
 	size_t size;		 /* sizeof(struct fr_bpf_options) */
 	const char *pin_dir;	 /* NULL: FR_BPF_PIN_DIR; "": no pins */
 	uint32_t ringbuf_bytes;	 /* 0: FR_BPF_RINGBUF_BYTES; rounded up to a power of two, at least a page */
-	uint32_t wakeup_bytes;	 /* 0: each event wakes; else so much waiting, or an event that should not wait */
+	uint32_t wakeup_bytes;	 /* waiting samples that wake the reader; 0: an eighth of the ring buffer; 1: each */
 	const char *const *events; /* names ("proc.exec") to have; NULL: those that are on by default */
 	unsigned event_count;
 	bool measure_cost;	 /* let the kernel count run time (costs two clock reads a run) */
@@ -75,7 +75,13 @@ void fr_bpf_unload(struct fr_bpf *bpf);
 
 bool fr_bpf_resumed(const struct fr_bpf *bpf); /* the maps were found pinned */
 
-/* Becomes readable when there are events. After fr_bpf_open() consume once without waiting for it. */
+/*
+ * Becomes readable at once when an event does not want to wait (a signal, a death by one, a memory kill, an error) or
+ * when wakeup_bytes are waiting, and otherwise every FR_BPF_PERIOD_MS, so that a quiet event is late by that at most:
+ * waking the reader costs the process that execs or exits ten times what recording does. After fr_bpf_open() consume
+ * once without waiting for it.
+ */
+#define FR_BPF_PERIOD_MS 250
 int fr_bpf_fd(const struct fr_bpf *bpf);
 
 /* Times in `event` are CLOCK_BOOTTIME. Whatever it returns the event counts as taken; not 0 ends fr_bpf_consume(). */

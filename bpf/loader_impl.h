@@ -31,6 +31,7 @@ struct fr_bpf {
 	struct fr_bpf_knobs knobs;
 	uint64_t build;
 	int events_fd, counts_fd, ledger_fd, stats_fd;
+	int epoll_fd, timer_fd;
 	struct fr_bpf_ledger ledger;
 	struct ring_buffer *ring, *previous; /* previous: left by other pins, read first */
 	int previous_fd;

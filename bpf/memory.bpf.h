@@ -6,17 +6,26 @@
 
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES }; /* MM_*, linux/mm_types_task.h */
 
-/* Approximate on kernels that count by CPU, as the kernel's own report is. */
+/*
+ * Approximate on kernels that count by CPU, as the kernel's own report is. Elements are stepped over by hand: with an
+ * index that is not spelled out as a number the compiler would step by the size of our short struct.
+ */
 static __always_inline __u64 resident_kib(struct mm_struct *mm, const int which)
 {
 	struct mm_struct___percpu *percpu = (void *)mm;
 	struct mm_struct___atomic *atomic = (void *)mm;
-	long long pages;
+	long long pages = 0;
+	void *at;
 
-	if (bpf_core_field_exists(percpu->rss_stat[0].count))
-		pages = BPF_CORE_READ(percpu, rss_stat[which].count);
-	else
-		pages = BPF_CORE_READ(atomic, rss_stat.count[which].counter);
+	if (bpf_core_field_exists(percpu->rss_stat[0].count)) {
+		at = __builtin_preserve_access_index(&percpu->rss_stat);
+		at += which * bpf_core_type_size(struct percpu_counter);
+		at += bpf_core_field_offset(struct percpu_counter, count);
+	} else {
+		at = __builtin_preserve_access_index(&atomic->rss_stat.count);
+		at += which * sizeof(long);
+	}
+	bpf_probe_read_kernel(&pages, sizeof(pages), at);
 	return pages > 0 ? (__u64)pages * knobs.page_kib : 0;
 }
 

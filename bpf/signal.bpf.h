@@ -18,7 +18,8 @@
 /* ignored by default: CHLD CONT URG WINCH; they stop: STOP TSTP TTIN TTOU */
 #define DEFAULT_HARMLESS (BIT(17) | BIT(18) | BIT(23) | BIT(28) | BIT(19) | BIT(20) | BIT(21) | BIT(22))
 
-#define TRACE_SIGNAL_IGNORED 1
+#define TRACE_SIGNAL_DELIVERED 0
+#define TRACE_SIGNAL_IGNORED   1
 
 static __always_inline int signal_code(struct kernel_siginfo *info)
 {
@@ -71,7 +72,7 @@ FR_PROBE(sig_generate, signal_generate)
 	e->target_tid = (__u32)BPF_CORE_READ(task, pid);
 	e->target_start_time_ns = start_time_ns(task);
 	BPF_CORE_READ_STR_INTO(&e->target_comm, task, comm);
-	submit(e, 1);
+	submit(e, e->result == TRACE_SIGNAL_DELIVERED);
 	return 0;
 }
 
