@@ -179,12 +179,13 @@ struct frm_super {
 	char cgroup[256];
 	char hostname[64];
 	char creator[64];	   /* "libflightrec 0.1.0", "flightrecd 0.1.0" */
-	uint8_t reserved[2048 - 824];
+	frm_le64 pid_namespace;	   /* inode of the namespace in which pid means something; 0 unknown */
+	uint8_t reserved[2048 - 832];
 };
 FRM_ASSERT(sizeof(struct frm_super) == 2048, "superblock");
 FRM_ASSERT(offsetof(struct frm_super, ring_id) == 64, "superblock, ring id");
 FRM_ASSERT(offsetof(struct frm_super, comm) == 168, "superblock, comm");
-FRM_ASSERT(offsetof(struct frm_super, reserved) == 824, "superblock, end of what is used");
+FRM_ASSERT(offsetof(struct frm_super, reserved) == 832, "superblock, end of what is used");
 
 /* Why something is missing. One word for each, the same in code, index and on the screen. */
 enum frm_loss {

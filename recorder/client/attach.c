@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "recorder/client/client.h"
@@ -88,10 +89,15 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 		r = fr_path_make(state, 0755);
 	if (r == 0)
 		r = fr_path_make(dir, geteuid() == 0 ? 0755 : 0700);
-	if (r == 0)
-		r = fr_host_identity(getpid(), &identity);
 	if (r < 0)
 		return r;
+	if (fr_host_identity(getpid(), &identity) < 0) { /* no /proc here */
+		identity.pid = (uint32_t)getpid();
+		identity.ppid = (uint32_t)getppid();
+		identity.uid = getuid();
+		identity.gid = getgid();
+		prctl(PR_GET_NAME, identity.comm);
+	}
 	identity.boot_seq = fr_host_boot_seq(state, identity.boot_id);
 	fd = fr_ringfile_create(dir, 0640, geometry, &identity, name);
 	if (fd >= 0 && strlen(dir) + strlen(name) + 1 < sizeof(client->path)) {

@@ -216,6 +216,14 @@ static void owner_of(pid_t pid, struct fr_identity *identity)
 	}
 }
 
+/* The namespace in which process numbers mean to us what they say. */
+static uint64_t own_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
 int fr_host_identity(pid_t pid, struct fr_identity *identity)
 {
 	char path[64], buf[1024];
@@ -235,6 +243,7 @@ int fr_host_identity(pid_t pid, struct fr_identity *identity)
 	n = readlink(path, identity->exe, sizeof(identity->exe) - 1);
 	identity->exe[n > 0 ? n : 0] = '\0';
 	cgroup_of(pid, identity->cgroup, sizeof(identity->cgroup));
+	identity->pid_namespace = own_pid_namespace();
 	fr_host_boot_id(identity->boot_id);
 	fr_host_machine_id(identity->machine_id);
 	gethostname(identity->hostname, sizeof(identity->hostname) - 1);
@@ -247,8 +256,12 @@ bool fr_host_writer_alive(const struct frm_super *super)
 	char buf[1024];
 	const char *fields;
 
-	if (fr_host_boot_id(boot_id) < 0 || memcmp(boot_id, super->boot_id, 16))
+	if (fr_host_boot_id(boot_id) < 0)
+		return true; /* no /proc: nothing can be known, so nothing is taken away */
+	if (memcmp(boot_id, super->boot_id, 16))
 		return false;
+	if (super->pid_namespace && super->pid_namespace != own_pid_namespace())
+		return true; /* a container's: its number means another process here, or none */
 	fields = stat_fields((pid_t)super->pid, buf, sizeof(buf));
 	/* a zombie writes no more; its memory is gone */
 	return fields && start_time_of(fields) == super->start_time_ns && *fields != 'Z' && *fields != 'X';

@@ -21,7 +21,10 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16]);
 int fr_host_identity(pid_t pid, struct fr_identity *identity);
 /* Start time of a process since boot in ns; 0 when it is gone. */
 uint64_t fr_host_start_time_ns(pid_t pid);
-/* True when the process that the superblock names still runs, in this boot. */
+/*
+ * True when the process that the superblock names still runs, in this boot; and when that can't be known, because there is
+ * no /proc or the number belongs to another pid namespace: a ring that may be in use is left alone.
+ */
 bool fr_host_writer_alive(const struct frm_super *super);
 
 uint64_t fr_clock_boot_ns(void);

@@ -85,6 +85,7 @@ static void describe(struct frm_super *super, const struct fr_identity *identity
 	super->uid = identity->uid;
 	super->gid = identity->gid;
 	super->ident_flags = identity->flags;
+	super->pid_namespace = identity->pid_namespace;
 	memcpy(super->comm, identity->comm, sizeof(super->comm) - 1);
 	memcpy(super->exe, identity->exe, sizeof(super->exe) - 1);
 	memcpy(super->cgroup, identity->cgroup, sizeof(super->cgroup) - 1);

@@ -20,6 +20,7 @@ struct fr_identity {
 	uint8_t ring_id[16]; /* zero: a random one; given: for evidence whose identity is its content */
 	uint8_t boot_id[16], machine_id[16];
 	uint64_t boot_seq;
+	uint64_t pid_namespace; /* inode; 0 unknown */
 	char comm[16], exe[256], cgroup[256], hostname[64];
 	const char *creator;
 };
