@@ -109,8 +109,8 @@ static void lanes(const struct fr_image *image, const struct verdict *v, struct 
 			fr_out_put(out, "UNREADABLE: not even its size makes sense\n");
 			continue;
 		}
-		fr_out_printf(out, "%s records, positions %llu to %llu", fr_count_text(records, lane->records),
-			      (unsigned long long)lane->oldest_pos, (unsigned long long)lane->newest_end);
+		fr_out_printf(out, "%s record%s, positions %llu to %llu", fr_count_text(records, lane->records),
+			      lane->records == 1 ? "" : "s", (unsigned long long)lane->oldest_pos, (unsigned long long)lane->newest_end);
 		if (owner) {
 			fr_out_put(out, ", thread ");
 			fr_out_escaped(out, owner->name, strnlen(owner->name, sizeof(owner->name)));
@@ -170,8 +170,8 @@ static void print_text(const char *path, const struct fr_opened *opened, const s
 		losses(image, &out);
 		fr_out_put(&out, "  verdict      ");
 	}
-	fr_out_printf(&out, "%s%s%s, %s records", fr_paint(term, v->damaged ? FR_RED : FR_GREEN), v->damaged ? "DAMAGED" : "good",
-		      fr_paint(term, FR_PLAIN), fr_count_text(count, v->records));
+	fr_out_printf(&out, "%s%s%s, %s record%s", fr_paint(term, v->damaged ? FR_RED : FR_GREEN), v->damaged ? "DAMAGED" : "good",
+		      fr_paint(term, FR_PLAIN), fr_count_text(count, v->records), v->records == 1 ? "" : "s");
 	for (unsigned cause = 0; cause < FRM_LOSS_COUNT; cause++)
 		if (v->lost[cause])
 			fr_out_printf(&out, ", %s %s", fr_count_text(count, v->lost[cause]), fr_loss_name(cause));

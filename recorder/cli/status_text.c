@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "recorder/cli/cli.h"
+#include "recorder/cli/look.h"
+#include "recorder/cli/status.h"
+
+static void heading(const struct fr_term *term, struct fr_out *out, const char *text)
+{
+	fr_out_printf(out, "%s%-10s%s ", fr_paint(term, FR_BOLD), text, fr_paint(term, FR_PLAIN));
+}
+
+static void escaped(struct fr_out *out, const char *text)
+{
+	fr_out_escaped(out, text, strlen(text));
+}
+
+/* ------------------------------------------------------------------ the daemon's words */
+
+static void probes(const struct fr_term *term, const char *json, struct fr_out *out)
+{
+	unsigned on = 0, all = 0;
+	uint64_t dropped = 0;
+	char text[256];
+
+	for (const char *probe = fr_look_first(fr_look(json, "probes")); probe; probe = fr_look_next(probe)) {
+		fr_look_string(fr_look(probe, "state"), text, sizeof(text));
+		all++;
+		on += strcmp(text, "attached") == 0 || strcmp(text, "resumed") == 0;
+		dropped += fr_look_number(fr_look(probe, "dropped"));
+	}
+	if (!all)
+		return;
+	heading(term, out, "eBPF");
+	fr_out_printf(out, "%u of %u probes record", on, all);
+	if (dropped)
+		fr_out_printf(out, ", %s events dropped", fr_count_text(text, dropped));
+	fr_out_char(out, '\n');
+	for (const char *probe = fr_look_first(fr_look(json, "probes")); probe; probe = fr_look_next(probe)) {
+		fr_look_string(fr_look(probe, "state"), text, sizeof(text));
+		if (strcmp(text, "failed") != 0)
+			continue;
+		fr_out_put(out, "           ");
+		escaped(out, fr_look_string(fr_look(probe, "event"), text, sizeof(text)));
+		fr_out_put(out, " failed: ");
+		escaped(out, fr_look_string(fr_look(probe, "why"), text, sizeof(text)));
+		fr_out_char(out, '\n');
+	}
+}
+
+static void cost(const struct fr_term *term, const char *json, struct fr_out *out)
+{
+	const char *cost = fr_look(json, "cost");
+	uint64_t uptime_ns = fr_look_number(fr_look(json, "uptime_ns")), cpu_ns = fr_look_number(fr_look(cost, "cpu_ns"));
+	char text[32];
+
+	if (!cost)
+		return;
+	heading(term, out, "Cost");
+	fr_out_printf(out, "%.2f %% of one CPU", uptime_ns ? 100.0 * (double)cpu_ns / (double)uptime_ns : 0.0);
+	fr_out_printf(out, ", %s resident", fr_size_text(text, fr_look_number(fr_look(cost, "rss_bytes"))));
+	if (fr_look_true(fr_look(cost, "bpf_measured"))) {
+		fr_out_printf(out, ", eBPF %s", fr_duration_text(text, fr_look_number(fr_look(cost, "bpf_run_time_ns"))));
+		fr_out_printf(out, " in %s runs", fr_count_text(text, fr_look_number(fr_look(cost, "bpf_run_count"))));
+	}
+	fr_out_char(out, '\n');
+}
+
+static void daemon_part(const struct status *status, const struct fr_term *term, struct fr_out *out)
+{
+	const char *json = status->daemon;
+	char text[512];
+
+	heading(term, out, "Daemon");
+	if (!json) {
+		if (status->daemon_error == -ENOENT)
+			fr_out_put(out, "not running: applications keep rings of their own; the kernel is not recorded\n");
+		else
+			fr_out_printf(out, "%sno answer%s: %s\n", fr_paint(term, FR_RED), fr_paint(term, FR_PLAIN),
+				      fr_why(status->daemon_error));
+		return;
+	}
+	fr_out_put(out, "flightrecd ");
+	escaped(out, fr_look_string(fr_look(json, "version"), text, sizeof(text)));
+	fr_out_printf(out, ", pid %llu, up ", (unsigned long long)fr_look_number(fr_look(json, "pid")));
+	fr_out_put(out, fr_duration_text(text, fr_look_number(fr_look(json, "uptime_ns"))));
+	fr_out_printf(out, ", boot %llu\n", (unsigned long long)fr_look_number(fr_look(json, "boot_seq")));
+	cost(term, json, out);
+	probes(term, json, out);
+	for (const char *missing = fr_look_first(fr_look(json, "missing")); missing; missing = fr_look_next(missing)) {
+		heading(term, out, "Missing");
+		escaped(out, fr_look_string(fr_look(missing, "feature"), text, sizeof(text)));
+		fr_out_put(out, ": ");
+		escaped(out, fr_look_string(fr_look(missing, "why"), text, sizeof(text)));
+		fr_out_char(out, '\n');
+	}
+}
+
+/* ------------------------------------------------------------------ what lies there */
+
+static void stores_part(const struct status *status, const struct fr_term *term, struct fr_out *out)
+{
+	char text[32];
+
+	for (size_t i = 0; i < status->store_count; i++) {
+		const struct store_status *store = &status->stores[i];
+
+		heading(term, out, "Store");
+		escaped(out, store->path);
+		fr_out_printf(out, ": %s (%s)", store->tier, store->measured);
+		fr_out_printf(out, ", %llu ring%s, %s", (unsigned long long)store->rings, store->rings == 1 ? "" : "s",
+			      fr_size_text(text, store->bytes));
+		fr_out_printf(out, ", %s free\n", fr_size_text(text, store->free_bytes));
+		if (*store->survives)
+			fr_out_printf(out, "           %s%s%s\n", fr_paint(term, FR_DIM), store->survives, fr_paint(term, FR_PLAIN));
+	}
+}
+
+static void lost_column(const struct ring_status *ring, struct fr_out *out)
+{
+	char text[32];
+	bool any = false;
+
+	for (unsigned cause = 0; cause < FRM_LOSS_COUNT; cause++) {
+		if (!ring->lost[cause] || cause == FRM_LOSS_OVERWRITTEN)
+			continue;
+		fr_out_printf(out, "%s%s %s", any ? ", " : "", fr_count_text(text, ring->lost[cause]), fr_loss_name(cause));
+		any = true;
+	}
+	if (!any)
+		fr_out_char(out, '-');
+}
+
+/* "2 min 5 s to 3 s ago" is how far the ring's memory reaches back; of another boot, only its length means something. */
+static void horizon_columns(const struct status *status, const struct ring_status *ring, struct fr_out *out)
+{
+	char length[32] = "-", newest[40] = "-";
+
+	if (ring->events) {
+		uint64_t ago = status->now_ns > ring->newest_ns ? status->now_ns - ring->newest_ns : 0;
+		char text[32];
+
+		fr_duration_text(length, ring->newest_ns - ring->oldest_ns);
+		if (ring->this_boot)
+			snprintf(newest, sizeof(newest), "%s ago", fr_duration_text(text, ago));
+		else
+			snprintf(newest, sizeof(newest), "earlier boot");
+	}
+	fr_out_printf(out, " %13s %15s", length, newest);
+}
+
+static void ring_line(const struct status *status, const struct ring_status *ring, const struct fr_term *term, struct fr_out *out)
+{
+	const char *state = ring->alive ? "alive" : ring->gone ? "DEAD" : "ended";
+	enum fr_paint paint = ring->alive ? FR_GREEN : ring->gone ? FR_RED : FR_PLAIN;
+	size_t before;
+	char text[32];
+
+	fr_out_put(out, "  ");
+	if (ring->error) {
+		escaped(out, ring->path);
+		fr_out_printf(out, ": %s\n", ring->error == -EACCES ? fr_why(ring->error) : fr_image_strerror(ring->error));
+		return;
+	}
+	before = out->size;
+	escaped(out, ring->super.comm);
+	fr_out_printf(out, "[%u]", ring->super.pid);
+	if (out->size - before < 24)
+		fr_out_pad(out, 24 - (out->size - before));
+	fr_out_printf(out, " %s%-5s%s", fr_paint(term, paint), state, paint ? fr_paint(term, FR_PLAIN) : "");
+	fr_out_printf(out, " %8s", fr_size_text(text, ring->super.ring_size));
+	fr_out_printf(out, " %11s", fr_count_text(text, ring->events));
+	horizon_columns(status, ring, out);
+	if (ring->alive && ring->rate >= 0.1)
+		fr_out_printf(out, ring->rate < 10 ? " %6.1f/s " : " %6.0f/s ", ring->rate);
+	else
+		fr_out_printf(out, " %8s ", "-");
+	lost_column(ring, out);
+	fr_out_char(out, '\n');
+}
+
+static void rings_part(const struct status *status, const struct fr_term *term, struct fr_out *out)
+{
+	if (!status->ring_count)
+		return;
+	fr_out_printf(out, "\n%s  %-24s %-5s %8s %11s %13s %15s %8s %s%s\n", fr_paint(term, FR_DIM), "WRITER", "STATE", "RING",
+		      "EVENTS", "HORIZON", "NEWEST", "RATE", "LOST", fr_paint(term, FR_PLAIN));
+	for (size_t i = 0; i < status->ring_count; i++)
+		ring_line(status, &status->ring[i], term, out);
+	fr_out_char(out, '\n');
+}
+
+static void spool_part(const struct status *status, const struct fr_term *term, struct fr_out *out)
+{
+	char text[32];
+
+	heading(term, out, "Spool");
+	fr_out_printf(out, "%s segment%s, ", fr_count_text(text, status->segments), status->segments == 1 ? "" : "s");
+	fr_out_put(out, fr_size_text(text, status->segment_bytes));
+	if (status->has_index && status->segments > status->indexed_segments)
+		fr_out_printf(out, ", %llu not indexed yet", (unsigned long long)(status->segments - status->indexed_segments));
+	if (status->quarantined)
+		fr_out_printf(out, "; %s%llu set aside in quarantine%s", fr_paint(term, FR_RED),
+			      (unsigned long long)status->quarantined, fr_paint(term, FR_PLAIN));
+	fr_out_char(out, '\n');
+	heading(term, out, "Index");
+	if (!status->has_index)
+		fr_out_put(out, "none yet; `flightrec index` makes it\n");
+	else if (status->index_error)
+		fr_out_printf(out, "%snot usable%s: %s\n", fr_paint(term, FR_RED), fr_paint(term, FR_PLAIN), status->index_error);
+	else {
+		fr_out_printf(out, "%s events, ", fr_count_text(text, status->indexed_events));
+		fr_out_printf(out, "%s incident%s, ", fr_count_text(text, status->incidents), status->incidents == 1 ? "" : "s");
+		fr_out_printf(out, "%s\n", fr_size_text(text, status->index_bytes));
+	}
+	heading(term, out, "Upload");
+	if (status->batches)
+		fr_out_printf(out, "%llu batch%s waiting, %s\n", (unsigned long long)status->batches,
+			      status->batches == 1 ? "" : "es", fr_size_text(text, status->batch_bytes));
+	else
+		fr_out_put(out, status->upload_on ? "no batch waits\n" : "off: no endpoint is configured, nothing leaves this machine\n");
+}
+
+void status_text(const struct status *status, const struct fr_term *term, struct fr_out *out)
+{
+	daemon_part(status, term, out);
+	stores_part(status, term, out);
+	rings_part(status, term, out);
+	spool_part(status, term, out);
+}
