@@ -81,19 +81,20 @@ static bool take_u64(const char **at, uint64_t *ret)
 	return true;
 }
 
+/* Lower case only, so that no bit of the file may be another one. */
 static bool take_crc(const char **at, uint32_t *ret)
 {
-	uint8_t bytes[4];
-	char hex[9];
+	static const char digits[] = "0123456789abcdef";
+	uint32_t value = 0;
 
-	if (strnlen(*at, 8) < 8)
-		return false;
-	memcpy(hex, *at, 8);
-	hex[8] = '\0';
-	*at += 8;
-	if (fr_unhex(bytes, 4, hex) < 0)
-		return false;
-	*ret = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+	for (int i = 0; i < 8; i++, ++*at) {
+		const char *digit = **at ? strchr(digits, **at) : NULL;
+
+		if (!digit)
+			return false;
+		value = value << 4 | (uint32_t)(digit - digits);
+	}
+	*ret = value;
 	return true;
 }
 
