@@ -94,7 +94,7 @@ static void describe(struct frm_super *super, const struct fr_identity *identity
 		snprintf(super->creator, sizeof(super->creator), "%s", identity->creator);
 }
 
-static bool on_dax(int fd)
+bool fr_ring_on_dax(int fd)
 {
 	void *page = mmap(NULL, FRM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
 
@@ -151,7 +151,7 @@ int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_i
 		if (r == 0)
 			r = write_all(fd, &head, sizeof(head), at + super.lane_size - FRM_LANE_HEAD);
 	}
-	if (r == 0 && on_dax(fd) && fsync(fd) < 0)
+	if (r == 0 && fr_ring_on_dax(fd) && fsync(fd) < 0)
 		r = -errno;
 	return r;
 }

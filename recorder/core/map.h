@@ -37,6 +37,8 @@ struct fr_geometry {
  * -ENOSPC and what write says. The ring id is random.
  */
 int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_identity *identity);
+/* True when the file lies on a DAX mount: what is stored through a mapping outlives the kernel. Asked by a mapping. */
+bool fr_ring_on_dax(int fd);
 
 struct fr_ring {
 	unsigned char *base;

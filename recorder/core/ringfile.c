@@ -41,6 +41,12 @@ int fr_ringfile_create(const char *dir, mode_t mode, const struct fr_geometry *g
 		unlinkat(dir_fd, temporary, 0);
 		goto out;
 	}
+	/* a ring that is to outlive the kernel needs a name that does: without this, a panic leaves the temporary one */
+	if (fr_ring_on_dax(fd) && fsync(dir_fd) < 0) {
+		r = -errno;
+		unlinkat(dir_fd, name, 0);
+		goto out;
+	}
 	memcpy(ret_name, name, sizeof(name));
 out:
 	close(dir_fd);
