@@ -62,7 +62,7 @@ vm_debian_script() {
 #!/bin/bash
 exec 3>/dev/ttyS1
 report() {
-	echo "<<< $1" >&3
+	printf '\n<<< %s\n' "$1" >&3
 	cat >&3
 	echo ">>>" >&3
 }

@@ -17,7 +17,7 @@ exec 3>/dev/ttyS1
 
 # report NAME: standard input, for the host
 report() {
-	echo "<<< $1" >&3
+	printf '\n<<< %s\n' "$1" >&3 # what came before may have been cut in the middle of a line
 	cat >&3
 	echo ">>>" >&3
 }
@@ -43,11 +43,12 @@ wait_for() {
 	done
 }
 
-# mount_ext4 DEVICE FOLDER [OPTIONS]: formats only what holds no file system, or the evidence is gone
+# mount_ext4 DEVICE FOLDER [OPTIONS]: formats only what holds no file system, or the evidence is gone. Not by busybox's
+# mke2fs: what it makes has no journal, and after a panic without a sync neither names nor inodes can be trusted.
 mount_ext4() {
 	wait_for "$1" || return 1
 	[ "$(dd if="$1" bs=2 skip=540 count=1 2>/dev/null | hexdump -e '1/2 "%04x"')" = ef53 ] ||
-		mke2fs -b 4096 "$1" >/dev/null
+		/sbin/mke2fs -q -F -t ext4 -b 4096 "$1"
 	mkdir -p "$2"
 	mount -t ext4 ${3:+-o "$3"} "$1" "$2"
 }

@@ -32,7 +32,7 @@ vm_fail() {
 	echo "--- the guest's console ends with:"
 	tail -n 40 "$vm/console" 2>/dev/null
 	echo "--- its reports end with:"
-	tail -n 40 "$vm/report" 2>/dev/null
+	tail -n 30 "$vm/report" 2>/dev/null | cut -c 1-300
 	grep -v 'warning: TCG' "$vm/qemu" 2>/dev/null
 	exit 1
 }
@@ -40,7 +40,7 @@ vm_fail() {
 vm_begin() {
 	local tool
 	[[ $(uname -m) == x86_64 ]] || vm_skip "guests are run on x86-64 only so far"
-	for tool in qemu-system-x86_64 busybox cpio apt-get dpkg-deb depmod modprobe; do
+	for tool in qemu-system-x86_64 busybox cpio apt-get dpkg-deb depmod modprobe mke2fs; do
 		PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || vm_skip "$tool is not installed (make deps DEPS=vm)"
 	done
 	PATH=$PATH:/usr/sbin:/sbin
@@ -52,6 +52,16 @@ vm_begin() {
 	cp "$(command -v busybox)" "$vm/root/bin/busybox"
 	cp "$vm_here/guest-init.sh" "$vm/root/init"
 	chmod +x "$vm/root/init"
+	mkdir "$vm/root/sbin"
+	vm_program "$(command -v mke2fs)"
+	mv "$vm/root/bin/mke2fs" "$vm/root/sbin/"
+	cp /etc/mke2fs.conf "$vm/root/etc/"
+}
+
+# vm_disk FILE: an empty ext4, for -drive
+vm_disk() {
+	truncate -s 64M "$1"
+	mke2fs -q -F -t ext4 -b 4096 "$1"
 }
 
 # The release's kernel, fetched once: $vm_kernel_dir holds vmlinuz and tree/lib/modules. A cached one needs no network.

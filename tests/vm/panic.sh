@@ -13,7 +13,7 @@ panic_story() {
 	vm_begin
 	vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
 	vm_modules virtio_pci virtio_blk nd_pmem nd_e820 ramoops
-	truncate -s 64M "$vm/disk"
+	vm_disk "$vm/disk"
 	echo "pause=$1" >"$vm/root/story"
 	echo "$2" >"$vm/root/after"
 	vm_script <<'GUEST'

@@ -11,7 +11,8 @@ set -uo pipefail
 vm_begin
 vm_program "$FR_BUILD/flightrec" "$FR_BUILD/flightrecd" "$FR_BUILD/tests/vm/witness"
 vm_modules virtio_pci virtio_blk
-truncate -s 64M "$vm/disk" "$vm/bad"
+vm_disk "$vm/disk"
+truncate -s 64M "$vm/bad"
 # errors on the second disk from sector 2048 on
 printf '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "2048"\n' >"$vm/blkdebug"
 vm_script <<'GUEST'

@@ -10,7 +10,7 @@ set -uo pipefail
 vm_begin
 vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
 vm_modules virtio_pci virtio_blk
-truncate -s 64M "$vm/disk"
+vm_disk "$vm/disk"
 vm_script <<'GUEST'
 load virtio_pci
 load virtio_blk
