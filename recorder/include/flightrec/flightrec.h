@@ -25,8 +25,18 @@
  * first event of a thread (it takes a lane) and the first after more than a millisecond (it asks the clock) do more.
  * No function sets errno; errors are negative errno values. A NULL or unregistered provider records nothing.
  *
+ * ENVIRONMENT, read when the ring is made
+ *	FLIGHTREC_RING_SIZE	bytes, or with K, M, G: 64K to 1G, default 2M (a daemon may bound it)
+ *	FLIGHTREC_LANES		how many threads have room of their own, and the shared quarter: default 8
+ *	FLIGHTREC_POLICY	overwrite (the oldest gives way; default) or discard (the newest is dropped and counted)
+ *	FLIGHTREC_LEVEL		0..5 or off, critical, error, warning, info (default), verbose: where policy is silent
+ *	FLIGHTREC_STATE_DIR	instead of /var/lib/flightrec (root) or ~/.local/state/flightrec
+ *	FLIGHTREC_RUNTIME_DIR	where the daemon's socket is, instead of /run/flightrec
+ *	FLIGHTREC_RING_DIR	make the ring here, on a DAX mount for example, and ask no daemon
+ *
  * After fork, the child has no ring; its first event makes one (that call blocks). After vfork, until exec, events
- * go to the parent's ring as the parent's thread. exec ends the ring in order only if flightrec_unregister() was called.
+ * go to the parent's ring as the parent's thread. exec ends the ring in order only if flightrec_unregister() was called;
+ * exit() and a return from main always do.
  */
 #ifndef FLIGHTREC_FLIGHTREC_H
 #define FLIGHTREC_FLIGHTREC_H
