@@ -184,14 +184,12 @@ bool fr_dmesg_next_line(struct fr_dmesg_state *state, const char *text, size_t s
 	if (stamp(&p, stop, &line) && !time_is_damaged(state, line.time_ns, rest, end)) {
 		state->time_ns = line.time_ns;
 		state->severity = line.severity;
-		state->facility = line.facility;
 		state->any = true;
 	} else if (line.stamped) { /* all but its time */
 		line.time_ns = state->time_ns;
 	} else {
 		line.time_ns = state->time_ns;
-		line.severity = state->any ? state->severity : 6;
-		line.facility = state->facility;
+		line.severity = state->any ? state->severity : 6; /* facility stays 0: the kernel stamps each line of others' */
 	}
 	while (stop > p && stop[-1] == '\0')
 		stop--;

@@ -52,7 +52,7 @@ struct fr_dmesg_line {
 /* What goes from line to line. Zero it before the first. */
 struct fr_dmesg_state {
 	uint64_t time_ns;
-	uint8_t severity, facility;
+	uint8_t severity;
 	bool any; /* a stamped line was seen */
 };
 
