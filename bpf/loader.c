@@ -219,6 +219,14 @@ static int on_sample(void *ctx, void *data, size_t size)
 	return bpf->fn_result || bpf->taken == bpf->max ? -ECANCELED : 0;
 }
 
+static void close_previous(struct fr_bpf *bpf)
+{
+	ring_buffer__free(bpf->previous);
+	bpf->previous = NULL;
+	while (bpf->previous_count)
+		close(bpf->previous_fd[--bpf->previous_count]);
+}
+
 int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *ctx)
 {
 	uint64_t periods;
@@ -234,10 +242,7 @@ int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *c
 	if (bpf->previous) {
 		n = ring_buffer__consume(bpf->previous);
 		if (n >= 0) {
-			ring_buffer__free(bpf->previous);
-			bpf->previous = NULL;
-			close(bpf->previous_fd);
-			bpf->previous_fd = -1;
+			close_previous(bpf);
 			fr_bpf_pins_drained(bpf);
 		}
 	}
@@ -246,6 +251,21 @@ int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *c
 	if (bpf->fn_result)
 		return bpf->fn_result;
 	return n < 0 && n != -ECANCELED ? n : (int)bpf->taken;
+}
+
+/* libbpf reads several ring buffers in the order in which they were added. */
+static void open_previous(struct fr_bpf *bpf)
+{
+	int fd;
+
+	while (bpf->previous_count < sizeof(bpf->previous_fd) / sizeof(bpf->previous_fd[0]) &&
+	       (fd = fr_bpf_pins_previous(bpf, bpf->previous_count)) >= 0) {
+		bpf->previous_fd[bpf->previous_count++] = fd;
+		if (!bpf->previous)
+			bpf->previous = ring_buffer__new(fd, on_sample, bpf, NULL);
+		else
+			ring_buffer__add(bpf->previous, fd, on_sample, bpf);
+	}
 }
 
 static uint32_t round_ringbuf(uint32_t bytes)
@@ -308,11 +328,7 @@ static int open_all(struct fr_bpf *bpf)
 	error = make_wakeups(bpf);
 	if (error)
 		return error;
-	if (bpf->previous_fd >= 0) {
-		bpf->previous = ring_buffer__new(bpf->previous_fd, on_sample, bpf, NULL);
-		if (!bpf->previous)
-			fr_bpf_pins_drained(bpf);
-	}
+	open_previous(bpf);
 	if (bpf->options.measure_cost)
 		bpf->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	fr_bpf_attach(bpf);
@@ -332,7 +348,7 @@ int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, u
 		return -ENOMEM;
 	memcpy(&bpf->options, options, size);
 	bpf->options.ringbuf_bytes = round_ringbuf(bpf->options.ringbuf_bytes);
-	bpf->pin_fd = bpf->events_fd = bpf->counts_fd = bpf->ledger_fd = bpf->stats_fd = bpf->previous_fd = -1;
+	bpf->pin_fd = bpf->events_fd = bpf->counts_fd = bpf->ledger_fd = bpf->stats_fd = -1;
 	bpf->epoll_fd = bpf->timer_fd = -1;
 
 	libbpf_set_print(on_libbpf); /* and not put back: later calls shall be as silent */
@@ -360,7 +376,7 @@ void fr_bpf_close(struct fr_bpf *bpf)
 	if (!bpf)
 		return;
 	ring_buffer__free(bpf->ring);
-	ring_buffer__free(bpf->previous);
+	close_previous(bpf);
 	for (unsigned c = 0; c < FR_CLASS_COUNT; c++) {
 		if (!bpf->hook[c].probe.name)
 			break;
@@ -372,7 +388,6 @@ void fr_bpf_close(struct fr_bpf *bpf)
 	close_fd(bpf->counts_fd);
 	close_fd(bpf->ledger_fd);
 	close_fd(bpf->stats_fd);
-	close_fd(bpf->previous_fd);
 	close_fd(bpf->pin_fd);
 	close_fd(bpf->epoll_fd);
 	close_fd(bpf->timer_fd);

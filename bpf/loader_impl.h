@@ -33,8 +33,9 @@ struct fr_bpf {
 	int events_fd, counts_fd, ledger_fd, stats_fd;
 	int epoll_fd, timer_fd;
 	struct fr_bpf_ledger ledger;
-	struct ring_buffer *ring, *previous; /* previous: left by other pins, read first */
-	int previous_fd;
+	struct ring_buffer *ring, *previous; /* previous: left by other stamps, read first */
+	int previous_fd[8];
+	unsigned previous_count;
 	struct fr_bpf_hook hook[FR_CLASS_COUNT];
 	char complaint[160]; /* libbpf's first warning since it was cleared */
 	char last_line[160]; /* the last line of the verifier that says anything */
@@ -81,7 +82,8 @@ int fr_bpf_pins_open(struct fr_bpf *bpf);    /* locks; finds what is ours, sets 
 void fr_bpf_pins_maps(struct fr_bpf *bpf);   /* pins new maps, before anything is attached */
 void fr_bpf_pins_probe(struct fr_bpf *bpf, unsigned class_no); /* pins a new link */
 void fr_bpf_pins_stamp(struct fr_bpf *bpf);  /* last of all: from here on the pins are whole */
-void fr_bpf_pins_drained(struct fr_bpf *bpf);
+int fr_bpf_pins_previous(const struct fr_bpf *bpf, unsigned n); /* ring buffers of other stamps, oldest first; -1: no more */
+void fr_bpf_pins_drained(struct fr_bpf *bpf); /* they were read to their end */
 void fr_bpf_pins_remove(struct fr_bpf *bpf);
 
 #endif

@@ -8,11 +8,11 @@
  *	link_*	  one for each attached probe
  *	prog_*	  its program
  *	stamp	  which build and options made all this
- *	previous  the ring buffer of another stamp, until it is read
+ *	previous_N  ring buffers of other stamps, oldest first, until they are read
  *
  * The stamp is made last and removed first. Pins without it, or with another, are not whole: their links go, their
- * drops are carried into the ledger, their ring buffer becomes `previous`, and new ones are made. So a daemon may be
- * killed between any two steps; only a kill between carrying and removing `counts` tells some drops twice.
+ * drops are carried into the ledger, their ring buffer becomes the last previous_N, and new ones are made. So a daemon
+ * may be killed between any two steps; only a kill between carrying and removing `counts` tells some drops twice.
  *
  * The directory is locked (flock) while a recorder has it open. The kernel drops the lock with the process.
  */
@@ -28,9 +28,23 @@
 
 #include "bpf/loader_impl.h"
 
+#define PREVIOUS_MAX 8
+
 struct path {
 	char text[352];
 };
+
+struct name {
+	char text[24];
+};
+
+static struct name previous_name(unsigned n)
+{
+	struct name name;
+
+	snprintf(name.text, sizeof(name.text), "previous_%u", n);
+	return name;
+}
 
 static struct path pin_path(const struct fr_bpf *bpf, const char *prefix, const char *name)
 {
@@ -122,8 +136,16 @@ static void set_aside(struct fr_bpf *bpf)
 	drop(bpf, "", "stamp");
 	remove_links(bpf);
 	carry(bpf);
-	if (renameat(bpf->pin_fd, "events", bpf->pin_fd, "previous") == 0)
-		fr_bpf_log(bpf, 1, "the programs in the kernel are of another build or of other options: replacing them");
+	if (faccessat(bpf->pin_fd, "events", F_OK, 0) < 0)
+		return;
+	fr_bpf_log(bpf, 1, "the programs in the kernel are of another build or of other options: replacing them");
+	for (unsigned n = 0; n < PREVIOUS_MAX; n++) {
+		/* the last place is shared: more starts than that, killed one after the other, lose what came between */
+		if (n < PREVIOUS_MAX - 1 && faccessat(bpf->pin_fd, previous_name(n).text, F_OK, 0) == 0)
+			continue;
+		renameat(bpf->pin_fd, "events", bpf->pin_fd, previous_name(n).text);
+		break;
+	}
 }
 
 static void find_probes(struct fr_bpf *bpf, const struct fr_bpf_stamp *stamp)
@@ -188,7 +210,6 @@ int fr_bpf_pins_open(struct fr_bpf *bpf)
 		}
 		set_aside(bpf);
 	}
-	bpf->previous_fd = get(bpf, "", "previous");
 	return 0;
 }
 
@@ -221,7 +242,7 @@ void fr_bpf_pins_stamp(struct fr_bpf *bpf)
 {
 	struct fr_bpf_stamp stamp = { .build = bpf->build };
 	uint32_t key = 0;
-	int fd;
+	int fd = -1;
 
 	if (bpf->pin_fd < 0)
 		return;
@@ -229,24 +250,33 @@ void fr_bpf_pins_stamp(struct fr_bpf *bpf)
 		stamp.variant[c] = (uint8_t)bpf->hook[c].probe.variant;
 		snprintf(stamp.hook[c], sizeof(stamp.hook[c]), "%s", bpf->hook[c].probe.hook);
 	}
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_stamp", sizeof(key), sizeof(stamp), 1, NULL);
+	/* of whole pins the stamp is changed in place: they must not be without it for an instant */
+	if (bpf->resumed)
+		fd = get(bpf, "", "stamp");
+	else
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_stamp", sizeof(key), sizeof(stamp), 1, NULL);
 	if (fd < 0 || bpf_map_update_elem(fd, &key, &stamp, BPF_ANY) < 0)
 		fr_bpf_log(bpf, 0, "cannot make the stamp of the pins: %s", strerror(errno));
-	else
+	else if (!bpf->resumed)
 		pin(bpf, fd, "", "stamp");
 	if (fd >= 0)
 		close(fd);
 }
 
+int fr_bpf_pins_previous(const struct fr_bpf *bpf, unsigned n)
+{
+	return bpf->pin_fd < 0 || n >= PREVIOUS_MAX ? -1 : get(bpf, "", previous_name(n).text);
+}
+
 void fr_bpf_pins_drained(struct fr_bpf *bpf)
 {
-	if (bpf->pin_fd >= 0)
-		drop(bpf, "", "previous");
+	for (unsigned n = 0; bpf->pin_fd >= 0 && n < PREVIOUS_MAX; n++)
+		drop(bpf, "", previous_name(n).text);
 }
 
 void fr_bpf_pins_remove(struct fr_bpf *bpf)
 {
-	static const char *const maps[] = { "events", "counts", "ledger", "previous" };
+	static const char *const maps[] = { "events", "counts", "ledger" };
 
 	if (bpf->pin_fd < 0)
 		return;
@@ -254,5 +284,6 @@ void fr_bpf_pins_remove(struct fr_bpf *bpf)
 	remove_links(bpf);
 	for (unsigned i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		drop(bpf, "", maps[i]);
+	fr_bpf_pins_drained(bpf);
 	rmdir(bpf->pin_dir);
 }
