@@ -62,6 +62,16 @@ static struct fr_dump *dump_of(struct harvest *harvest, const struct fr_harvest_
 	return dump;
 }
 
+/*
+ * A record without a time of its own shows when pstore was mounted: in this boot. This boot may have had an oops, but no
+ * kernel outlives its panic.
+ */
+static void doubt_time(const struct harvest *harvest, struct fr_dump *dump)
+{
+	if (strcmp(dump->why, "Oops") && dump->written_ns >= harvest->boots->current.start_real_ns)
+		dump->written_ns = 0;
+}
+
 /* Sorts the parts of all files into dumps; the same part found twice counts once. */
 static int assemble(struct harvest *harvest)
 {
@@ -82,8 +92,10 @@ static int assemble(struct harvest *harvest)
 			dump->part[dump->parts++] = (struct fr_dump_part){ file->part[k], file->place, i };
 		}
 	}
-	for (size_t i = 0; i < harvest->dumps; i++)
+	for (size_t i = 0; i < harvest->dumps; i++) {
+		doubt_time(harvest, &harvest->dump[i]);
 		fr_dump_settle(&harvest->dump[i]);
+	}
 	return 0;
 }
 

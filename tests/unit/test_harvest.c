@@ -135,6 +135,9 @@ TEST(test_a_panic_belongs_to_the_boot_in_which_it_was_written)
 	harvest_dated(before_boot(100), before_boot(50), before_boot(1000), boot_id);
 	assert_memory_not_equal(boot_id, boot_a, 16);
 	assert_memory_not_equal(boot_id, boot_b, 16);
+	/* nobody outlives a panic: a record without a time of its own shows when pstore was mounted */
+	harvest_dated(before_boot(100), before_boot(50), (uint64_t)time(NULL), boot_id);
+	assert_memory_equal(boot_id, boot_b, 16);
 	/* and a panic that this boot's clock can't have seen yet */
 	harvest_dated(before_boot(100), before_boot(50), before_boot(0) + 1000000000, boot_id);
 	assert_memory_equal(boot_id, boot_b, 16);
