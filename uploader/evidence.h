@@ -7,9 +7,11 @@
  * failure, is skipped; the next append begins on a new line. Append only, synced before the call returns.
  *
  *	acks.log       batch_id boot ring lane first last count unix_time crc
- *	retention.log  sent|unsent boot ring lane first last count unix_time crc
+ *	retention.log  word boot ring lane first last count unix_time crc
  *
- * boot and ring are 32 hexadecimal digits; lane, first, last, count, unix_time decimal.
+ * boot and ring are 32 hexadecimal digits; lane, first, last, count, unix_time decimal. Words of retention.log: "sent" and
+ * "unsent" records that went; and what the segment that went had said of others (retention.c has the list), where
+ * lane 4294967295 is the ring's ledger, and of a count without a place `first` is the segment's part.
  */
 #ifndef UPLOADER_EVIDENCE_H
 #define UPLOADER_EVIDENCE_H
@@ -21,7 +23,7 @@
 #define FR_EVIDENCE_ACKS      "spool/acks.log"
 #define FR_EVIDENCE_RETENTION "spool/retention.log"
 
-/* Appends one line a range and syncs. `word` is the batch id (no spaces, at most 64 characters), "sent" or "unsent". */
+/* Appends one line a range and syncs. `word` is the batch id (no spaces, at most 64 characters) or a word. */
 int fr_evidence_append(const char *state_dir, const char *file, const char *word, const struct fr_index_range *ranges,
 		       size_t count);
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* evidence.c - see evidence.h. */
+#include "uploader/evidence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "recorder/core/crc.h"
+#include "recorder/core/paths.h"
+
+#define LINE_MAX_BYTES 512
+#define WORD_MAX_BYTES 64
+
+static int path_of(char *buf, size_t size, const char *state_dir, const char *file)
+{
+	return snprintf(buf, size, "%s/%s", state_dir, file) < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int sync_parent(const char *path)
+{
+	char parent[FR_PATH_MAX];
+	char *slash;
+	int fd, r;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (!slash)
+		return 0;
+	*slash = 0;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+/* True when the file does not end with a line feed: an append was cut short. */
+static bool ends_in_a_line(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	char last;
+
+	return size <= 0 || (pread(fd, &last, 1, size - 1) == 1 && last == '\n');
+}
+
+int fr_evidence_append(const char *state_dir, const char *file, const char *word, const struct fr_index_range *ranges,
+		       size_t count)
+{
+	char path[FR_PATH_MAX], line[LINE_MAX_BYTES], boot[33], ring[33];
+	bool fresh;
+	char *text;
+	size_t size;
+	FILE *stream;
+	int fd, r;
+
+	if (!*word || strlen(word) > WORD_MAX_BYTES || strpbrk(word, " \n"))
+		return -EINVAL;
+	r = path_of(path, sizeof(path), state_dir, file);
+	if (r < 0)
+		return r;
+	stream = open_memstream(&text, &size);
+	if (!stream)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		r = -errno;
+		goto out;
+	}
+	fresh = lseek(fd, 0, SEEK_END) == 0;
+	if (!ends_in_a_line(fd))
+		fputc('\n', stream);
+	for (size_t i = 0; i < count; i++) {
+		int length;
+
+		fr_hex(boot, ranges[i].boot_id, 16);
+		fr_hex(ring, ranges[i].ring_id, 16);
+		length = snprintf(line, sizeof(line), "%s %s %s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
+				  boot, ring, ranges[i].lane, ranges[i].first, ranges[i].last, ranges[i].count,
+				  (uint64_t)time(NULL));
+		fprintf(stream, "%s %08" PRIx32 "\n", line, fr_crc32c(0, line, (size_t)length));
+	}
+	r = fflush(stream) == 0 ? 0 : -ENOMEM;
+	if (!r)
+		r = write_all(fd, text, size);
+	if (!r && fdatasync(fd) < 0)
+		r = -errno;
+	if (!r && fresh)
+		r = sync_parent(path);
+	close(fd);
+out:
+	fclose(stream);
+	free(text);
+	return r;
+}
+
+/* Cuts the next word off. NULL when there is none. */
+static char *next_word(char **at)
+{
+	char *word = strsep(at, " ");
+
+	return word && *word ? word : NULL;
+}
+
+static bool number(char **at, uint64_t *ret)
+{
+	char *word = next_word(at), *end;
+
+	if (!word || *word < '0' || *word > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(word, &end, 10);
+	return !*end && !errno;
+}
+
+static bool parse(char *line, const char **ret_word, struct fr_index_range *range, uint64_t *ret_time)
+{
+	char *crc_text = strrchr(line, ' '), *word, *at = line, *end;
+	uint64_t lane;
+	unsigned long crc;
+
+	if (!crc_text || strlen(crc_text + 1) != 8)
+		return false;
+	crc = strtoul(crc_text + 1, &end, 16);
+	if (*end || crc != fr_crc32c(0, line, (size_t)(crc_text - line)))
+		return false;
+	*crc_text = 0;
+	*ret_word = next_word(&at);
+	if (!*ret_word || strlen(*ret_word) > WORD_MAX_BYTES)
+		return false;
+	word = next_word(&at);
+	if (!word || strlen(word) != 32 || fr_unhex(range->boot_id, 16, word) < 0)
+		return false;
+	word = next_word(&at);
+	if (!word || strlen(word) != 32 || fr_unhex(range->ring_id, 16, word) < 0)
+		return false;
+	if (!number(&at, &lane) || !number(&at, &range->first) || !number(&at, &range->last) ||
+	    !number(&at, &range->count) || !number(&at, ret_time) || at)
+		return false;
+	range->lane = (uint32_t)lane;
+	return (lane < FRM_LANES_MAX || lane == FRM_LANE_NONE) && range->first <= range->last &&
+	       range->last <= FRM_SEQ_MASK && range->count && range->count <= range->last - range->first + 1;
+}
+
+int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_evidence_line line, void *data,
+		     uint64_t *ret_to)
+{
+	char path[FR_PATH_MAX], text[LINE_MAX_BYTES];
+	struct fr_index_range range;
+	bool skipping = false;
+	uint64_t to = from, time;
+	const char *word;
+	FILE *stream;
+	int r;
+
+	r = path_of(path, sizeof(path), state_dir, file);
+	if (r < 0)
+		return r;
+	stream = fopen(path, "re");
+	if (!stream) {
+		if (errno != ENOENT)
+			return -errno;
+		*ret_to = 0;
+		return 0;
+	}
+	if (fseeko(stream, 0, SEEK_END) < 0 || (uint64_t)ftello(stream) < from)
+		from = to = 0; /* not the file it was */
+	if (fseeko(stream, (off_t)from, SEEK_SET) < 0)
+		r = -errno;
+	while (!r && fgets(text, sizeof(text), stream)) {
+		size_t size = strlen(text);
+		bool whole = size && text[size - 1] == '\n';
+
+		if (!whole && feof(stream))
+			break; /* being written, or cut short: what follows it begins a line */
+		to = (uint64_t)ftello(stream);
+		if (whole && !skipping) {
+			text[size - 1] = 0;
+			if (parse(text, &word, &range, &time))
+				r = line(data, word, &range, time);
+		}
+		skipping = !whole; /* the rest of an overlong line, or a line with a NUL in it */
+	}
+	if (!r && ferror(stream))
+		r = -EIO;
+	fclose(stream);
+	if (!r)
+		*ret_to = to;
+	return r;
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * index.c - the life of index.db; see index.h.
+ *
+ * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes the old one's -wal and
+ * -shm and renames. All under the lock, so that no writer is between; a crash leaves the old index, or the old
+ * one without its last transactions, which the next update brings back, or the new one. A reader keeps the file it opened.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "recorder/core/host.h"
+#include "recorder/core/segment.h"
+#include "recorder/core/testpoint.h"
+#include "uploader/derive.h"
+#include "uploader/evidence.h"
+#include "uploader/ingest.h"
+#include "uploader/marks.h"
+#include "uploader/views.h"
+
+#define BUSY_MS 10000
+#define CACHE_WRITER_KIB 65536
+#define CACHE_READER_KIB 8192
+
+static const char damaged[] = "was damaged: made again from the spool, the old one is index.db.damaged";
+static const char outdated[] = "was of an older version: made again from the spool, the old one is index.db.damaged";
+
+const char *fr_index_strerror(int error)
+{
+	switch (error < 0 ? -error : error) {
+	case EPROTONOSUPPORT:
+		return "index.db was made by a newer flightrec: use that one, or remove index.db to make it again from the spool";
+	case ENOENT:
+		return "there is no index yet: run `flightrec index`";
+	case EBUSY:
+		return "another process is writing the index";
+	case EUCLEAN:
+		return "index.db is damaged or of an older version: run `flightrec index`";
+	case EACCES:
+		return "no permission to read or write index.db";
+	case ENOSPC:
+		return "no space left for index.db";
+	default:
+		return strerror(error < 0 ? -error : error);
+	}
+}
+
+const char *fr_index_note(const struct fr_index *index)
+{
+	return index->note;
+}
+
+void fr_index_close(struct fr_index *index)
+{
+	if (!index)
+		return;
+	sqlite3_close_v2(index->db);
+	if (index->lock >= 0)
+		close(index->lock);
+	free(index);
+}
+
+/* The lock of the one writer: tried for BUSY_MS. */
+static int take_lock(struct fr_index *index)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	char path[FR_PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/index.lock", index->state);
+	index->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (index->lock < 0)
+		return -errno;
+	for (int waited = 0; flock(index->lock, LOCK_EX | LOCK_NB) < 0; waited += 20) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited >= BUSY_MS)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int open_db(struct fr_index *index, const char *uri_tail, int flags)
+{
+	char uri[3 * FR_PATH_MAX + 64];
+	size_t at = 0;
+
+	/* as a URI, with what has a meaning there escaped */
+	at += (size_t)snprintf(uri, sizeof(uri), "file:");
+	for (const char *c = index->path; *c && at < sizeof(uri) - 32; c++)
+		at += (size_t)snprintf(uri + at, sizeof(uri) - at, strchr("?#%", *c) ? "%%%02x" : "%c", (unsigned char)*c);
+	snprintf(uri + at, sizeof(uri) - at, "%s", uri_tail);
+	return fr_db_error(sqlite3_open_v2(uri, &index->db, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL));
+}
+
+static void close_db(struct fr_index *index)
+{
+	sqlite3_close_v2(index->db);
+	index->db = NULL;
+}
+
+/* 0 good, -ENODATA empty, -EUCLEAN older or damaged, -EPROTONOSUPPORT newer. */
+static int check_version(struct fr_index *index)
+{
+	int64_t version = 0, tables = 0;
+	int r = fr_db_int(index, "PRAGMA user_version", &version);
+
+	if (!r)
+		r = fr_db_int(index, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return r == -EINVAL ? -EUCLEAN : r;
+	if (version > FR_INDEX_VERSION)
+		return -EPROTONOSUPPORT;
+	if (!tables)
+		return -ENODATA;
+	return version == FR_INDEX_VERSION ? 0 : -EUCLEAN;
+}
+
+static int open_reader(struct fr_index *index)
+{
+	char pragma[64], wal[FR_PATH_MAX + 16];
+	struct stat st;
+	int r;
+
+	if (stat(index->path, &st) < 0)
+		return -errno;
+	r = open_db(index, "", SQLITE_OPEN_READONLY);
+	if (!r) {
+		sqlite3_busy_timeout(index->db, BUSY_MS);
+		r = check_version(index);
+	}
+	snprintf(wal, sizeof(wal), "%s-wal", index->path);
+	if ((r == -ENOENT || r == -EACCES) && access(wal, F_OK) < 0) { /* a directory that may not be written to */
+		close_db(index);
+		r = open_db(index, "?immutable=1", SQLITE_OPEN_READONLY);
+		if (!r)
+			r = check_version(index);
+	}
+	if (r < 0)
+		return r == -ENODATA ? -ENOENT : r;
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size=-%d; PRAGMA query_only=1", CACHE_READER_KIB);
+	return fr_db_exec(index, pragma);
+}
+
+/* Opens for writing and makes what is missing. -EUCLEAN: move it aside. */
+static int open_writer(struct fr_index *index)
+{
+	char pragma[256];
+	int64_t mode;
+	int r = open_db(index, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+
+	if (r < 0)
+		return r;
+	sqlite3_busy_timeout(index->db, BUSY_MS);
+	r = check_version(index);
+	if (r < 0 && r != -ENODATA)
+		return r;
+	/* spool/ is the truth: NORMAL keeps the index whole over a power cut, if perhaps a little behind */
+	snprintf(pragma, sizeof(pragma),
+		 "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA cache_size=-%d; PRAGMA secure_delete=0;"
+		 "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY",
+		 index->flags & FR_INDEX_REBUILD ? "OFF" : "NORMAL", CACHE_WRITER_KIB);
+	if (r == -ENODATA) {
+		r = fr_db_exec(index, "PRAGMA auto_vacuum=INCREMENTAL");
+		if (!r)
+			r = fr_db_exec(index, pragma);
+		if (!r)
+			r = fr_db_begin(index);
+		if (!r)
+			r = fr_db_exec(index, fr_index_schema);
+		if (!r)
+			r = fr_db_commit(index);
+		fr_db_rollback(index);
+		return r;
+	}
+	r = fr_db_exec(index, pragma);
+	if (!r) /* damage shows where it is touched; this touches every table's root and the free list's start */
+		r = fr_db_int(index, "SELECT count(*) FROM (SELECT 1 FROM event LIMIT 1), (SELECT count(*) FROM segment)", &mode);
+	return r;
+}
+
+static void remove_db(const char *path)
+{
+	static const char *const tail[] = { "-wal", "-shm", "" };
+	char name[FR_PATH_MAX + 32];
+
+	for (size_t i = 0; i < sizeof(tail) / sizeof(*tail); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, tail[i]);
+		unlink(name);
+	}
+}
+
+/* Damaged: kept once for whoever wants to look. Its journal goes, or it would be taken for the new one's. */
+static int set_aside(struct fr_index *index)
+{
+	char name[FR_PATH_MAX + 32];
+
+	close_db(index);
+	snprintf(name, sizeof(name), "%s.damaged", index->path);
+	if (rename(index->path, name) < 0 && errno != ENOENT)
+		return -errno;
+	remove_db(index->path);
+	return 0;
+}
+
+int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
+{
+	struct fr_index *index = calloc(1, sizeof(*index));
+	int64_t version = 0;
+	int r;
+
+	if (!index)
+		return -ENOMEM;
+	index->lock = -1;
+	index->flags = flags;
+	if (snprintf(index->state, sizeof(index->state), "%s", state_dir) >= (int)sizeof(index->state) ||
+	    snprintf(index->path, sizeof(index->path), "%s/index.db%s", state_dir, flags & FR_INDEX_REBUILD ? ".new" : "") >=
+		    (int)sizeof(index->path)) {
+		free(index);
+		return -ENAMETOOLONG;
+	}
+	if (flags & FR_INDEX_READ) {
+		r = open_reader(index);
+		goto out;
+	}
+	r = fr_path_make(state_dir, 0750);
+	if (!r)
+		r = take_lock(index);
+	if (r < 0)
+		goto out;
+	if (flags & FR_INDEX_REBUILD)
+		remove_db(index->path);
+	r = open_writer(index);
+	if (r == -EUCLEAN) {
+		bool older = !fr_db_int(index, "PRAGMA user_version", &version) && version && version < FR_INDEX_VERSION;
+
+		r = set_aside(index);
+		if (!r)
+			r = open_writer(index);
+		snprintf(index->note, sizeof(index->note), "index.db %s", older ? outdated : damaged);
+	}
+out:
+	if (r < 0) {
+		fr_index_close(index);
+		return r;
+	}
+	*ret_index = index;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ update */
+
+struct file {
+	char name[FR_SEGMENT_NAME];
+	uint64_t size, mtime_ns;
+};
+
+struct files {
+	struct file *file;
+	size_t count, room;
+};
+
+static void files_done(struct files *files)
+{
+	free(files->file);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+/* The sealed segments of the spool, ring by ring, part by part. */
+static int list_segments(const char *state, struct files *files)
+{
+	char path[FR_PATH_MAX + 16];
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "%s/spool", state);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (!r && (errno = 0, entry = readdir(dir))) {
+		struct file *file;
+
+		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0 ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		if (files->count == files->room) {
+			size_t room = files->room ? files->room * 2 : 64;
+			struct file *grown = realloc(files->file, room * sizeof(*grown));
+
+			if (!grown) {
+				r = -ENOMEM;
+				break;
+			}
+			files->file = grown;
+			files->room = room;
+		}
+		file = &files->file[files->count++];
+		memcpy(file->name, entry->d_name, strnlen(entry->d_name, sizeof(file->name) - 1) + 1);
+		file->name[sizeof(file->name) - 1] = 0;
+		file->size = (uint64_t)st.st_size;
+		file->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	}
+	if (!r && errno)
+		r = -errno;
+	closedir(dir);
+	if (!r && files->count)
+		qsort(files->file, files->count, sizeof(*files->file), by_name);
+	return r;
+}
+
+/* Forgets segments that are gone from the spool, or are no longer the file that was read. */
+static int forget_gone(struct fr_index *index, const struct files *files)
+{
+	FR_STMT find = NULL;
+	uint64_t events;
+	bool any = false;
+	int r = fr_db_prepare(index, "SELECT id, name, size, mtime_ns FROM segment ORDER BY id", &find);
+
+	while (!r && (r = fr_db_step(find)) == 1) {
+		struct file key, *file;
+
+		snprintf(key.name, sizeof(key.name), "%s", fr_db_text(find, 1));
+		file = files->count ? bsearch(&key, files->file, files->count, sizeof(key), by_name) : NULL;
+		if (file && file->size == (uint64_t)sqlite3_column_int64(find, 2) &&
+		    file->mtime_ns == (uint64_t)sqlite3_column_int64(find, 3)) {
+			r = 0;
+			continue;
+		}
+		r = fr_db_begin(index);
+		if (!r)
+			r = fr_ingest_forget(index, sqlite3_column_int64(find, 0), &events);
+		if (!r)
+			r = fr_db_commit(index);
+		any = true;
+	}
+	fr_db_rollback(index);
+	if (r < 0 || !any)
+		return r;
+	sqlite3_finalize(find);
+	find = NULL;
+	r = fr_db_begin(index);
+	if (!r)
+		r = fr_ingest_purge(index);
+	if (!r)
+		r = fr_db_commit(index);
+	fr_db_rollback(index);
+	return r;
+}
+
+static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
+{
+	struct fr_ingest *ingest = NULL;
+	FR_STMT known = NULL;
+	int r = fr_db_prepare(index, "SELECT 1 FROM segment WHERE name = ?", &known);
+
+	for (size_t i = 0; i < files->count && !r; i++) {
+		const struct file *file = &files->file[i];
+
+		sqlite3_bind_text(known, 1, file->name, -1, SQLITE_STATIC);
+		r = fr_db_step(known);
+		sqlite3_reset(known);
+		if (r) {
+			r = r < 0 ? r : 0;
+			continue;
+		}
+		if (!ingest)
+			r = fr_ingest_new(index, &ingest);
+		if (!r)
+			r = fr_db_begin(index);
+		if (!r)
+			r = fr_ingest_segment(ingest, file->name, file->size, file->mtime_ns, stats);
+		FR_TESTPOINT("index-before-commit");
+		if (!r)
+			r = fr_db_commit(index);
+		FR_TESTPOINT("index-segment");
+	}
+	fr_db_rollback(index);
+	fr_ingest_free(ingest);
+	return r;
+}
+
+static int update(struct fr_index *index, struct fr_index_stats *stats)
+{
+	__attribute__((cleanup(files_done))) struct files files = { 0 };
+	int64_t incidents = 0;
+	int r;
+
+	*stats = (struct fr_index_stats){ 0 };
+	r = list_segments(index->state, &files);
+	if (!r)
+		r = forget_gone(index, &files);
+	if (!r)
+		r = fr_marks_read(index); /* before ingest: what retention dropped is no gap */
+	if (!r)
+		r = ingest_new(index, &files, stats);
+	if (!r)
+		r = fr_derive_incidents(index);
+	if (!r)
+		r = fr_views_make(index);
+	if (!r)
+		r = fr_db_int(index, "SELECT count(*) FROM incident", &incidents);
+	stats->incidents = (uint64_t)incidents;
+	return r;
+}
+
+int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
+{
+	struct fr_index_stats stats;
+	uint64_t begun = fr_clock_mono_ns();
+	int r;
+
+	if (index->flags & FR_INDEX_READ)
+		return -EACCES;
+	r = update(index, &stats);
+	if ((r == -EUCLEAN || r == -EINVAL) && !(index->flags & FR_INDEX_REBUILD)) { /* damage that opening it did not touch */
+		r = set_aside(index);
+		if (!r)
+			r = open_writer(index);
+		if (!r)
+			r = update(index, &stats);
+		snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
+	}
+	if (r < 0)
+		return r;
+	stats.elapsed_ns = fr_clock_mono_ns() - begun;
+	if (ret_stats)
+		*ret_stats = stats;
+	return 0;
+}
+
+static int sync_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+int fr_index_rebuild(const char *state_dir, struct fr_index_stats *ret_stats)
+{
+	char path[FR_PATH_MAX + 16], name[FR_PATH_MAX + 32];
+	struct fr_index *index;
+	int r = fr_index_open(state_dir, FR_INDEX_REBUILD, &index);
+
+	if (r < 0)
+		return r;
+	r = fr_index_update(index, ret_stats);
+	close_db(index); /* the last connection: the journal goes into the file */
+	if (!r)
+		r = sync_file(index->path);
+	FR_TESTPOINT("rebuild-made");
+	if (!r) {
+		snprintf(path, sizeof(path), "%s/index.db", state_dir);
+		snprintf(name, sizeof(name), "%s-wal", path);
+		unlink(name);
+		snprintf(name, sizeof(name), "%s-shm", path);
+		unlink(name);
+		FR_TESTPOINT("rebuild-unlinked");
+		if (rename(index->path, path) < 0)
+			r = -errno;
+		if (!r)
+			r = sync_file(state_dir);
+	} else {
+		remove_db(index->path);
+	}
+	fr_index_close(index);
+	return r;
+}
