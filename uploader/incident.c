@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "uploader/bootlist.h"
+#include "uploader/index_boots.h"
 #include "uploader/resolve.h"
 
 struct fr_incidents {
 	struct fr_index *index;
-	struct fr_bootlist boots;
+	struct fr_index_boots boots;
 	size_t at, end; /* boots still to be read */
 	bool in_boot;
 	char prefix[16];
@@ -41,10 +41,10 @@ int fr_incidents_open(struct fr_index *index, const char *boot, const char *id, 
 		for (size_t i = 0; i <= length; i++)
 			list->prefix[i] = (char)tolower((unsigned char)id[i]);
 	}
-	r = fr_bootlist_read(index, &list->boots);
+	r = fr_index_boots_read(index, &list->boots);
 	list->end = list->boots.count;
 	if (!r && boot) {
-		r = fr_bootlist_find(&list->boots, boot, &list->at);
+		r = fr_index_boots_find(&list->boots, boot, &list->at);
 		list->end = list->at + 1;
 	}
 	if (!r)
@@ -79,7 +79,7 @@ void fr_incidents_close(struct fr_incidents *list)
 	sqlite3_finalize(list->lost);
 	sqlite3_finalize(list->recovered);
 	fr_resolver_free(list->resolver);
-	fr_bootlist_done(&list->boots);
+	fr_index_boots_done(&list->boots);
 	free(list);
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "uploader/bootlist.h"
+#include "uploader/index_boots.h"
 #include "uploader/incident.h"
 #include "uploader/resolve.h"
 
@@ -183,7 +183,7 @@ static int add_span(struct fr_cursor *cursor, const struct fr_boot *boot)
 }
 
 /* The window around an incident. */
-static int add_incident(struct fr_cursor *cursor, const struct fr_bootlist *boots)
+static int add_incident(struct fr_cursor *cursor, const struct fr_index_boots *boots)
 {
 	struct fr_query *query = &cursor->query;
 	struct fr_incidents *list = NULL;
@@ -212,9 +212,9 @@ static int add_incident(struct fr_cursor *cursor, const struct fr_bootlist *boot
 
 static int find_spans(struct fr_cursor *cursor)
 {
-	__attribute__((cleanup(fr_bootlist_done))) struct fr_bootlist boots = { 0 };
+	__attribute__((cleanup(fr_index_boots_done))) struct fr_index_boots boots = { 0 };
 	size_t at;
-	int r = fr_bootlist_read(cursor->index, &boots);
+	int r = fr_index_boots_read(cursor->index, &boots);
 
 	if (r < 0)
 		return r;
@@ -224,7 +224,7 @@ static int find_spans(struct fr_cursor *cursor)
 	if (cursor->query.incident)
 		return add_incident(cursor, &boots);
 	if (cursor->query.boot) {
-		r = fr_bootlist_find(&boots, cursor->query.boot, &at);
+		r = fr_index_boots_find(&boots, cursor->query.boot, &at);
 		return r < 0 ? r : add_span(cursor, &boots.boot[at]);
 	}
 	for (at = 0; at < boots.count && !r; at++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bootlist.c - see bootlist.h. */
-#include "uploader/bootlist.h"
+/* index_boots.c - see index_boots.h. */
+#include "uploader/index_boots.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,10 +10,10 @@
 
 #include "recorder/core/host.h"
 
-void fr_bootlist_done(struct fr_bootlist *boots)
+void fr_index_boots_done(struct fr_index_boots *boots)
 {
 	free(boots->boot);
-	*boots = (struct fr_bootlist){ 0 };
+	*boots = (struct fr_index_boots){ 0 };
 }
 
 /* By number where both have one, else by the wall clock. */
@@ -25,7 +25,7 @@ static bool before(const struct fr_boot *a, const struct fr_boot *b)
 							   memcmp(a->boot_id, b->boot_id, 16) < 0;
 }
 
-int fr_bootlist_read(struct fr_index *index, struct fr_bootlist *boots)
+int fr_index_boots_read(struct fr_index *index, struct fr_index_boots *boots)
 {
 	FR_STMT find = NULL;
 	size_t room = 0;
@@ -35,7 +35,7 @@ int fr_bootlist_read(struct fr_index *index, struct fr_bootlist *boots)
 			      " (SELECT max(real_ns - boot_ns) FROM anchor WHERE boot = b.id) FROM boot b",
 			      &find);
 
-	*boots = (struct fr_bootlist){ 0 };
+	*boots = (struct fr_index_boots){ 0 };
 	while (!r && (r = fr_db_step(find)) == 1) {
 		struct fr_boot boot = { .id = sqlite3_column_int64(find, 0),
 					.seq = (uint64_t)sqlite3_column_int64(find, 2),
@@ -67,12 +67,12 @@ int fr_bootlist_read(struct fr_index *index, struct fr_bootlist *boots)
 		boots->count++;
 	}
 	if (r < 0)
-		fr_bootlist_done(boots);
+		fr_index_boots_done(boots);
 	return r;
 }
 
 /* So many boots before the current one; when that is not in the index, the newest is one before it. */
-static int find_relative(const struct fr_bootlist *boots, unsigned long back, size_t *ret_at)
+static int find_relative(const struct fr_index_boots *boots, unsigned long back, size_t *ret_at)
 {
 	size_t current = boots->count;
 	uint8_t boot_id[16];
@@ -87,7 +87,7 @@ static int find_relative(const struct fr_bootlist *boots, unsigned long back, si
 	return 0;
 }
 
-int fr_bootlist_find(const struct fr_bootlist *boots, const char *text, size_t *ret_at)
+int fr_index_boots_find(const struct fr_index_boots *boots, const char *text, size_t *ret_at)
 {
 	size_t length = strlen(text), found = 0, count = 0;
 	char hex[33], digits[33];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bootlist.h - the boots in the index, oldest first, and how a person names one. */
-#ifndef UPLOADER_BOOTLIST_H
-#define UPLOADER_BOOTLIST_H
+/* index_boots.h - the boots in the index, oldest first, and how a person names one. */
+#ifndef UPLOADER_INDEX_BOOTS_H
+#define UPLOADER_INDEX_BOOTS_H
 
 #include "uploader/db.h"
 
@@ -13,14 +13,14 @@ struct fr_boot {
 	bool anchored;
 };
 
-struct fr_bootlist {
+struct fr_index_boots {
 	struct fr_boot *boot;
 	size_t count;
 };
 
-int fr_bootlist_read(struct fr_index *index, struct fr_bootlist *boots);
-void fr_bootlist_done(struct fr_bootlist *boots);
+int fr_index_boots_read(struct fr_index *index, struct fr_index_boots *boots);
+void fr_index_boots_done(struct fr_index_boots *boots);
 /* As struct fr_query says of `boot`; its place in `boots`. -ENOENT, -ENOTUNIQ, -EINVAL. */
-int fr_bootlist_find(const struct fr_bootlist *boots, const char *text, size_t *ret_at);
+int fr_index_boots_find(const struct fr_index_boots *boots, const char *text, size_t *ret_at);
 
 #endif
