@@ -172,20 +172,22 @@ static void level_column(struct fr_renderer *r, const struct fr_event *event, en
 
 /* ------------------------------------------------------------------ fields */
 
-/* Events that are a line of text: the line, and no more. NULL: an event like others. */
-static const char *line_field(const struct fr_event *event)
+/* Events that are a line of text: that field stands alone, without its name. NULL: an event like others. */
+static const struct fr_value *line_of(const struct fr_event *event)
 {
+	const struct fr_value *line = NULL;
+
 	if (strcmp(event->name, "fr.text") == 0 || (from_catalogue(event) && strcmp(event->name, "kernel.log") == 0))
-		return "text";
-	if (strcmp(event->name, "fr.json") == 0)
-		return "json";
-	return NULL;
+		line = fr_event_field(event, "text");
+	else if (strcmp(event->name, "fr.json") == 0)
+		line = fr_event_field(event, "json");
+	return line && line->type >= FRM_STR && line->type != FRM_BYTES && !line->truncated ? line : NULL;
 }
 
 /* What says nothing: zeros and empty strings of our own events, and what other columns or the verdict say already. */
 static bool is_silent(const struct fr_event *event, const struct fr_value *value)
 {
-	static const char *const hidden[] = { "known", "group_dead", "registers", "valid" };
+	static const char *const hidden[] = { "known", "group", "group_dead", "registers" };
 	static const char *const identity[] = { "start_time_ns", "cgroup", "pid", "tid", "ppid", "uid", "comm" };
 
 	if (!from_catalogue(event) && strncmp(event->name, "fr.", 3) != 0)
@@ -196,6 +198,13 @@ static bool is_silent(const struct fr_event *event, const struct fr_value *value
 				return true;
 	if (strcmp(event->name, "proc.exit") == 0 && strcmp(value->name, "exit_code") == 0)
 		return number_of(event, "signal") || !number_of(event, "known");
+	if (strcmp(value->name, "target_tid") == 0)
+		return value->u == number_of(event, "target_pid");
+	if (strcmp(value->name, "argv_bytes") == 0) { /* says something when argv was cut */
+		const struct fr_value *argv = fr_event_field(event, "argv");
+
+		return argv && argv->type == FRM_STR && value->u <= argv->s.size + 1;
+	}
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
 		if (strcmp(hidden[i], value->name) == 0)
 			return true;
@@ -246,56 +255,60 @@ static void words(struct fr_renderer *r, struct wrap *wrap, enum fr_paint how, c
 static void field(struct fr_renderer *r, struct wrap *wrap, const struct fr_value *value, struct fr_out *out)
 {
 	struct fr_event one = { .field_count = 1, .field = { *value } };
-	struct fr_out *text = &r->scratch;
-	char *start, *equals;
-	size_t size;
+	struct fr_out FR_OUT_CLEANUP text = { 0 };
+	const char *equals;
+	size_t size, name;
 
-	fr_out_reset(text);
 	if (value->type == FRM_STR && !value->truncated && (!value->s.size || memchr(value->s.data, ' ', value->s.size))) {
-		fr_out_escaped(text, value->name, strlen(value->name));
-		fr_out_put(text, "=\"");
-		fr_out_escaped(text, value->s.data, value->s.size);
-		fr_out_char(text, '"');
-		size = text->size;
+		fr_out_escaped(&text, value->name, strlen(value->name));
+		fr_out_put(&text, "=\"");
+		fr_out_escaped(&text, value->s.data, value->s.size);
+		fr_out_char(&text, '"');
 	} else {
-		size = fr_event_text(&one, fr_out_reserve(text, 255), 256);
+		size = fr_event_text(&one, fr_out_reserve(&text, 255), 256);
 		if (size > 255)
-			size = fr_event_text(&one, fr_out_reserve(text, size), size + 1);
+			size = fr_event_text(&one, fr_out_reserve(&text, size), size + 1);
+		text.size = size;
 	}
-	text->size = size;
-	start = text->data;
-	equals = memchr(start, '=', size);
-	if (r->term.colour && equals) {
-		size_t name = (size_t)(equals + 1 - start);
-		struct fr_out FR_OUT_CLEANUP colourful = { 0 };
-
-		paint(r, &colourful, FR_CYAN);
-		fr_out_add(&colourful, start, name);
-		paint(r, &colourful, FR_PLAIN);
-		fr_out_add(&colourful, start + name, size - name);
-		piece(r, wrap, colourful.data, colourful.size, out);
-	} else {
-		piece(r, wrap, start, size, out);
+	if (r->term.columns && wrap->indent + fr_out_columns(text.data, text.size) >= r->term.columns) {
+		words(r, wrap, FR_PLAIN, text.data, text.size, out); /* no line takes it whole */
+		return;
 	}
+	equals = r->term.colour ? memchr(text.data, '=', text.size) : NULL;
+	if (!equals) {
+		piece(r, wrap, text.data, text.size, out);
+		return;
+	}
+	name = (size_t)(equals + 1 - text.data);
+	fr_out_reset(&r->scratch);
+	paint(r, &r->scratch, FR_CYAN);
+	fr_out_add(&r->scratch, text.data, name);
+	paint(r, &r->scratch, FR_PLAIN);
+	fr_out_add(&r->scratch, text.data + name, text.size - name);
+	piece(r, wrap, r->scratch.data, r->scratch.size, out);
 }
 
 static void fields(struct fr_renderer *r, struct wrap *wrap, const struct fr_event *event, struct fr_out *out)
 {
-	const char *line = line_field(event);
-	const struct fr_value *text = line ? fr_event_field(event, line) : NULL;
+	const struct fr_value *line = line_of(event);
+	bool log = from_catalogue(event) && strcmp(event->name, "kernel.log") == 0;
 
-	if (text && (text->type < FRM_STR || text->truncated))
-		text = NULL;
-	if (text)
-		words(r, wrap, FR_PLAIN, text->s.data, text->s.size, out);
+	if (line)
+		words(r, wrap, FR_PLAIN, line->s.data, line->s.size, out);
 	for (unsigned i = 0; i < event->field_count && i < FR_FIELDS_MAX; i++) {
 		const struct fr_value *value = &event->field[i];
 
-		if (value == text || is_silent(event, value))
+		if (value == line)
 			continue;
-		if (text && strcmp(event->name, "kernel.log") == 0 && value->type < FRM_STR)
-			continue; /* number, severity and facility of a line: its level says it */
-		field(r, wrap, value, out);
+		if (log && value->type < FRM_STR)
+			continue; /* number, severity and facility of the line: its level says it */
+		if (line && strcmp(event->name, "fr.json") == 0 && (value->type == FRM_U8 || strcmp(value->name, "name") == 0)) {
+			if (value->type == FRM_U8 && !value->u) /* its mark; the name stands where names of events stand */
+				words(r, wrap, FR_RED, "(not JSON)", 10, out);
+			continue;
+		}
+		if (!is_silent(event, value))
+			field(r, wrap, value, out);
 	}
 }
 
@@ -305,6 +318,7 @@ void fr_render_line(struct fr_renderer *r, const struct fr_event *event, struct 
 {
 	enum fr_sight sight = fr_render_sight(event);
 	char day[16] = "", time[20] = "";
+	const struct fr_value *title;
 	enum fr_paint name;
 	struct wrap wrap;
 	size_t line;
@@ -327,8 +341,13 @@ void fr_render_line(struct fr_renderer *r, const struct fr_event *event, struct 
 	wrap.column = fr_out_columns(out->data + line, out->size - line);
 
 	name = sight == FR_SIGHT_LOST ? FR_YELLOW : sight || event->level == FRM_LEVEL_CRITICAL ? FR_RED : FR_BOLD;
-	words(r, &wrap, FR_DIM, event->provider, strlen(event->provider), out);
-	words(r, &wrap, name, event->name, strlen(event->name), out);
+	if (!from_catalogue(event)) /* whose events have names that say it: proc.exit, fr.start */
+		words(r, &wrap, FR_DIM, event->provider, strlen(event->provider), out);
+	title = strcmp(event->name, "fr.json") == 0 ? fr_event_field(event, "name") : NULL;
+	if (title && title->type == FRM_STR && title->s.size)
+		words(r, &wrap, name, title->s.data, title->s.size, out);
+	else if (strcmp(event->name, "fr.text") != 0)
+		words(r, &wrap, name, event->name, strlen(event->name), out);
 	if (event->session) {
 		fr_out_reset(&r->scratch);
 		fr_out_printf(&r->scratch, "%s#%u", fr_paint(&r->term, FR_DIM), event->session);

@@ -27,6 +27,8 @@ struct show {
 	char **indexed; /* names of segments that the index holds, sorted */
 	size_t indexed_count;
 	struct fr_timeline *timeline;
+	struct fr_opened *opened; /* until they become sources of the timeline */
+	size_t opened_count;
 	struct fr_window window; /* when following: what comes later is follow.c's */
 	/* found */
 	uint64_t shown, images;
@@ -39,6 +41,11 @@ int show_gather(struct show *show);
 void show_done(struct show *show);
 /* Calls `each` for every ring and segment asked for: of the files given, or of this machine. */
 int show_each_file(struct show *show, int (*each)(void *ctx, const struct fr_store_file *file), void *ctx);
+
+bool show_is_indexed(const struct show *show, const char *name);
+
+/* show_images.c */
+void show_add_images(struct show *show);
 
 /* show_losses.c */
 void show_count_losses(struct show *show, const struct fr_image *image);

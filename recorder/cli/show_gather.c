@@ -75,7 +75,7 @@ static int compare_indexed(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_indexed(const struct show *show, const char *name)
+bool show_is_indexed(const struct show *show, const char *name)
 {
 	return show->indexed_count &&
 	       bsearch(&name, show->indexed, show->indexed_count, sizeof(char *), compare_indexed) != NULL;
@@ -125,7 +125,7 @@ static int add_boot_of_file(void *ctx, const struct fr_store_file *file)
 	struct frm_super super;
 	FILE *stream;
 
-	if (!show->file_count && !file->ring && is_indexed(show, file->name))
+	if (!show->file_count && !file->ring && show_is_indexed(show, file->name))
 		return 0;
 	stream = fopen(file->path, "re");
 	if (stream && fr_store_peek(fileno(stream), &super) == 0)
@@ -212,100 +212,7 @@ static int settle_incident(struct show *show)
 	return FR_EXIT_GOOD;
 }
 
-/* ------------------------------------------------------------------ images */
-
-static bool wants_super(void *ctx, const struct frm_super *super)
-{
-	return fr_match_super(ctx, super);
-}
-
-static int add_file(void *ctx, const struct fr_store_file *file)
-{
-	struct show *show = ctx;
-	struct fr_opened opened;
-	bool same_boot;
-	unsigned flags;
-	int error;
-
-	if (!show->file_count && !file->ring && is_indexed(show, file->name))
-		return 0;
-	error = fr_store_open_if(file->path, wants_super, &show->match, &opened);
-	if (error == -ESTALE)
-		return 0;
-	if (error == -ENOENT && !show->file_count)
-		return 0; /* salvaged meanwhile: its segment comes */
-	if (error) {
-		if (show->file_count || error != -EACCES) {
-			fr_error("cannot read %s: %s", file->path, error == -EACCES ? fr_why(error) : fr_image_strerror(error));
-			show->failed = true;
-		} else if (!show->store.error) {
-			show->store.error = error;
-			snprintf(show->store.unreadable, sizeof(show->store.unreadable), "%s", file->path);
-		}
-		return 0;
-	}
-	show->images++;
-	show->damaged |= fr_image_meta_damage(opened.image) != 0;
-	fr_bootlist_add_super(&show->boots, fr_image_super(opened.image));
-	show_count_losses(show, opened.image);
-	same_boot = memcmp(fr_image_super(opened.image)->boot_id, show->boots.current, 16) == 0;
-	flags = show->renderer.json ? 0 : FR_SOURCE_GAPS | (opened.gone ? FR_SOURCE_GONE : 0);
-	fr_timeline_add(show->timeline, fr_source_image(opened.image, &show->match, flags, same_boot ? &show->window : NULL));
-	return 0;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return x[0] != y[0] ? (x[0] < y[0] ? 1 : -1) : x[1] != y[1] ? (x[1] < y[1] ? 1 : -1) : 0;
-}
-
-/*
- * Of many images only the newest events are wanted: lets each begin where they begin. Copies of an event in ring and
- * segments count more than once, hence the margin.
- */
-static void trim(struct show *show)
-{
-	size_t want = show->last * 3, room = 0, count = 0;
-	uint64_t (*keys)[2] = NULL;
-
-	if (show->last > SIZE_MAX / 64)
-		return;
-	for (size_t i = 0; i < fr_timeline_sources(show->timeline); i++) {
-		struct fr_source *source = fr_timeline_source(show->timeline, i);
-		const struct fr_image *image = fr_source_image_of(source);
-		size_t records = image ? fr_image_record_count(image) : 0, found;
-		uint64_t rank = image ? fr_bootlist_rank(&show->boots, fr_image_super(image)->boot_id) : 0, *times;
-
-		if (!records)
-			continue;
-		records = records < want ? records : want;
-		times = fr_cli_alloc(records * sizeof(*times));
-		found = fr_source_image_newest(source, times, records);
-		if (count + found > room) {
-			room = (count + found) * 2;
-			keys = fr_cli_realloc(keys, room * sizeof(*keys));
-		}
-		for (size_t j = 0; j < found; j++, count++) {
-			keys[count][0] = rank;
-			keys[count][1] = times[j];
-		}
-		free(times);
-	}
-	if (count > want) {
-		qsort(keys, count, sizeof(*keys), newest_first);
-		for (size_t i = 0; i < fr_timeline_sources(show->timeline); i++) {
-			struct fr_source *source = fr_timeline_source(show->timeline, i);
-			const struct fr_image *image = fr_source_image_of(source);
-			uint64_t rank = image ? fr_bootlist_rank(&show->boots, fr_image_super(image)->boot_id) : 0;
-
-			if (image && rank <= keys[want - 1][0])
-				fr_source_image_from(source, rank < keys[want - 1][0] ? UINT64_MAX : keys[want - 1][1]);
-		}
-	}
-	free(keys);
-}
+/* ------------------------------------------------------------------ all */
 
 static int add_index(struct show *show)
 {
@@ -352,8 +259,6 @@ int show_gather(struct show *show)
 	show->timeline = fr_timeline_new(&show->boots);
 	if (show->follow)
 		show->window.until_ns = fr_clock_boot_ns();
-	show_each_file(show, add_file, show);
-	if (show->last)
-		trim(show);
+	show_add_images(show);
 	return show->index ? add_index(show) : FR_EXIT_GOOD;
 }

@@ -95,7 +95,7 @@ static void decode_extra(const struct image_source *s, const struct extra *extra
 		event->thread = "";
 		event->lane = FRM_LANE_NONE;
 		event->seq = event->pid;
-		add_string(event, "how", "left its ring open; nothing recorded here says why");
+		add_string(event, "how", "its ring was left open; nothing here says why");
 		return;
 	}
 	make_ours(event, FR_LOSS_EVENT, extra->loss->cause == FRM_LOSS_OVERWRITTEN ? FRM_LEVEL_INFO : FRM_LEVEL_WARNING);

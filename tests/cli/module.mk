@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+$(eval $(call program,tests/cli/make_rings,tests/cli/make_rings.c,fr_core))
+CHECK_NEEDS += $(O)/tests/cli/make_rings
