@@ -5,8 +5,8 @@
  *	verdict WITNESS SPOOL
  *
  * For each thread of each till: the orders in the spool's segments must be one run without a hole, each once, that ends at
- * the witnessed count (or one after: committed, and killed before the witness knew). The run must be as long as the
- * thread's lane can hold: an order that is missing may be older than the horizon, never inside it.
+ * the witnessed count (or one after: committed, and killed before the witness knew). The run's lane must be full, and have
+ * lapped at least twice: an order that is missing may be older than the horizon, never inside it.
  * Prints a table, and three counts for the shell: committed, recovered, lost by each cause. Exit 1: something is missing.
  */
 #include <dirent.h>
@@ -24,6 +24,7 @@ struct run {
 	uint64_t *orders;
 	size_t count;
 	uint64_t lane_bytes, span;
+	uint64_t filled, largest; /* bytes of the lane that hold valid records, and of the largest */
 	uint32_t pid;
 };
 
@@ -51,6 +52,18 @@ static void take_order(const struct fr_image *image, const struct fr_record *rec
 	if (fr_record_span(record->payload_size + 40) > run->span)
 		run->span = fr_record_span(record->payload_size + 40);
 	run->pid = event->pid;
+	if (!run->filled) {
+		size_t count;
+		const struct fr_record *all = fr_image_lane_records(image, record->lane, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			uint64_t bytes = fr_record_span(all[i].payload_size + 40);
+
+			run->filled += bytes;
+			if (bytes > run->largest)
+				run->largest = bytes;
+		}
+	}
 }
 
 static void take_segment(const char *path, const struct witness *witness)
@@ -86,7 +99,7 @@ static void take_segment(const char *path, const struct witness *witness)
 static bool judge(const struct witness *witness, unsigned slot, unsigned thread)
 {
 	struct run *run = &runs[slot][thread];
-	uint64_t committed = witness->count[slot][thread], fits, first, last;
+	uint64_t committed = witness->count[slot][thread], first, last;
 	const char *wrong = NULL;
 
 	if (!run->count) {
@@ -96,8 +109,6 @@ static bool judge(const struct witness *witness, unsigned slot, unsigned thread)
 	qsort(run->orders, run->count, sizeof(*run->orders), by_number);
 	first = run->orders[0];
 	last = run->orders[run->count - 1];
-	/* the lane holds that many, less one that does not fit at the lap's end and one that was being overwritten */
-	fits = run->lane_bytes / run->span - 2;
 	for (size_t i = 1; i < run->count && !wrong; i++)
 		if (run->orders[i] != run->orders[i - 1] + 1)
 			wrong = run->orders[i] == run->orders[i - 1] ? "ONE ORDER TWICE" : "A HOLE INSIDE THE HORIZON";
@@ -105,7 +116,8 @@ static bool judge(const struct witness *witness, unsigned slot, unsigned thread)
 		wrong = "COMMITTED ORDERS ARE MISSING";
 	if (last > committed + 1)
 		wrong = "ORDERS THAT NOBODY COMMITTED";
-	if (first > 1 && run->count < fits)
+	/* a lane that has lapped is full, but for the rest at the lap's end, what was being overwritten, and what was torn */
+	if (first > 1 && run->filled + 3 * run->largest < run->lane_bytes)
 		wrong = "THE HORIZON IS TOO SHORT";
 	printf("  pid %-7" PRIu32 " clerk-%u  committed %7" PRIu64 "  recovered %5zu (%" PRIu64 "..%" PRIu64 ")  laps %.1f  %s\n", run->pid,
 	       thread, committed, run->count, first, last, (double)last * (double)run->span / (double)run->lane_bytes,
