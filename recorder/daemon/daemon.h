@@ -53,6 +53,8 @@ struct daemon {
 
 /* A feature that is not there: one line in the log, and in the status. `what` names it, `why` ends with what to do. */
 void daemon_missing(struct daemon *daemon, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* It is there after all: no more in the status. */
+void daemon_found(struct daemon *daemon, const char *what);
 /* After a pause that own_wants_pause() asked for. */
 void daemon_resume_sources(struct daemon *daemon);
 

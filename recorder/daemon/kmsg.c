@@ -129,7 +129,7 @@ static void ready(void *ctx, uint32_t events)
 {
 	struct kmsg *kmsg = ctx;
 	char buffer[RECORD_MAX + 1];
-	uint64_t mono_to_boot_ns = fr_clock_boot_ns() - fr_clock_mono_ns();
+	uint64_t mono_ns = fr_clock_mono_ns(), mono_to_boot_ns = fr_clock_boot_ns() - mono_ns; /* in this order: never negative */
 
 	(void)events;
 	for (unsigned i = 0; i < BURST; i++) {

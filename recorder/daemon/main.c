@@ -17,12 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "recorder/core/host.h"
@@ -35,6 +35,7 @@
 #define ANCHOR_MS  300000 /* relation of the clocks, into the own ring */
 #define STATUS_MS  30000  /* line for the service manager */
 #define FINISH_MS  10000  /* for a salvage that is under way at the end */
+#define LOCK_WAIT_MS 1000 /* for a daemon that is on its way out */
 
 struct lifetime {
 	struct daemon daemon;
@@ -58,6 +59,21 @@ void daemon_missing(struct daemon *daemon, const char *what, const char *format,
 		snprintf(daemon->missing[daemon->missing_count++], sizeof(daemon->missing[0]), "%.40s\t%s", what, why);
 }
 
+void daemon_found(struct daemon *daemon, const char *what)
+{
+	size_t length = strlen(what);
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < daemon->missing_count; i++) {
+		if (strncmp(daemon->missing[i], what, length) == 0 && daemon->missing[i][length] == '\t')
+			continue;
+		if (kept != i)
+			memcpy(daemon->missing[kept], daemon->missing[i], sizeof(daemon->missing[0]));
+		kept++;
+	}
+	daemon->missing_count = kept;
+}
+
 void daemon_resume_sources(struct daemon *daemon)
 {
 	probes_resume(&daemon->probes);
@@ -68,6 +84,7 @@ static void open_own_ring(struct daemon *daemon)
 {
 	int error = own_open(daemon);
 
+	daemon_found(daemon, "own ring");
 	if (error < 0)
 		daemon_missing(daemon, "own ring", "it can't be made in %.100s: %s. No kernel events and no kernel log are recorded; make room "
 			       "and reload", daemon->ring_dir, strerror(-error));
@@ -224,19 +241,27 @@ static int prepare_directories(struct daemon *daemon)
 	return error;
 }
 
+/* A lock of this process alone: workers don't inherit it, so that a killed daemon's last one can't keep the next out. */
 static int take_lock(struct daemon *daemon)
 {
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct timespec nap = { .tv_nsec = 20000000 };
 	char path[FR_PATH_MAX];
+	int tries = LOCK_WAIT_MS / 20;
 
 	if (snprintf(path, sizeof(path), "%s/daemon.lock", daemon->state) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	daemon->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (daemon->lock < 0 || flock(daemon->lock, LOCK_EX | LOCK_NB) < 0) {
+	while (daemon->lock < 0 || fcntl(daemon->lock, F_SETLK, &lock) < 0) {
 		int error = -errno;
+		bool held = daemon->lock >= 0 && (error == -EACCES || error == -EAGAIN);
 
+		if (held && tries-- > 0) { /* killed a moment ago, it may take another to be gone */
+			nanosleep(&nap, NULL);
+			continue;
+		}
 		log_line(LOG_PRIO_ERROR, "%s can't be locked: %s", path,
-			 error == -EWOULDBLOCK ? "another flightrecd runs on this state directory; stop it, or give this one its own (--state)" :
-						 strerror(-error));
+			 held ? "another flightrecd runs on this state directory; stop it, or give this one its own (--state)" : strerror(-error));
 		return error;
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "bpf/loader.h"
 #include "recorder/core/crc.h"
@@ -16,6 +17,8 @@
 #define LOOK_MS	     1000 /* events that are not urgent wait so long at most */
 #define WAKEUP_BYTES (64u << 10)
 #define BURST	     4096
+#define IN_USE_WAIT_MS 1000
+#define RETRY_MS     30000
 #define NAMES_MAX    CONFIG_EVENTS_MAX
 
 static void bpf_log(void *ctx, int level, const char *line)
@@ -131,6 +134,10 @@ void probes_resume(struct probes *probes)
 
 static void tell_missing(struct daemon *daemon, unsigned missing, int error)
 {
+	const unsigned fatal = FR_BPF_NO_BUILD | FR_BPF_NO_SYSCALL | FR_BPF_NO_PRIVILEGE | FR_BPF_NO_RINGBUF | FR_BPF_IN_USE;
+
+	if (error < 0 && missing & fatal)
+		missing &= fatal; /* what else there would be doesn't matter then */
 	if (missing == 0 && error < 0)
 		daemon_missing(daemon, "eBPF", "programs could not be loaded: %s", strerror(-error));
 	for (unsigned bit = 0; bit < FR_BPF_MISSING_BITS; bit++) {
@@ -168,43 +175,83 @@ static int open_bpf(struct daemon *daemon, struct fr_bpf **ret_bpf, unsigned *re
 	return fr_bpf_open(&options, ret_bpf, ret_missing);
 }
 
+static int attach(struct daemon *daemon)
+{
+	struct probes *probes = &daemon->probes;
+	int error = open_bpf(daemon, &probes->bpf, &probes->missing);
+
+	malloc_trim(0); /* the kernel's type information was here for a moment */
+	if (error < 0) {
+		probes->bpf = NULL;
+		return error;
+	}
+	probes->skip_first = fr_bpf_resumed(probes->bpf) && daemon->resume.kernel_time_ns != 0;
+	return 0;
+}
+
+static void go_on(struct probes *probes)
+{
+	struct daemon *daemon = probes->daemon;
+	int error;
+
+	tell_probes(probes);
+	error = loop_add(&daemon->loop, fr_bpf_fd(probes->bpf), EPOLLIN, ready, probes, &probes->source);
+	if (error < 0)
+		log_line(LOG_PRIO_WARNING, "eBPF: events can't be waited for (%s): they are read each second", strerror(-error));
+	probes->timer.fire = look;
+	look(probes);
+}
+
+/* The pins were another's. It may be the last worker of a daemon that was killed, or a whole other recorder. */
+static void try_again(void *ctx)
+{
+	struct probes *probes = ctx;
+
+	if (attach(probes->daemon) == 0) {
+		log_line(LOG_PRIO_NOTICE, "eBPF: the programs are free now");
+		daemon_found(probes->daemon, "eBPF");
+		go_on(probes);
+	} else {
+		loop_timer_set(&probes->daemon->loop, &probes->timer, RETRY_MS);
+	}
+}
+
 void probes_open(struct daemon *daemon)
 {
 	struct probes *probes = &daemon->probes;
+	struct timespec nap = { .tv_nsec = 20000000 };
 	int error;
 
 	probes->daemon = daemon;
+	probes->timer.ctx = probes;
 	choose_pin_dir(daemon, probes->pin_dir, sizeof(probes->pin_dir));
 	if (daemon->no_bpf || !daemon->config.bpf) {
 		daemon_missing(daemon, "eBPF", "switched off (%s): no kernel events, and causes of death only as far as the parent or the "
 			       "ring tells", daemon->no_bpf ? "--no-bpf" : "[bpf] enable = no");
 		return;
 	}
-	error = open_bpf(daemon, &probes->bpf, &probes->missing);
-	malloc_trim(0); /* the kernel's type information was here for a moment */
-	tell_missing(daemon, probes->missing, error);
-	if (error < 0) {
-		probes->bpf = NULL;
-		return;
+	error = attach(daemon);
+	for (int tries = IN_USE_WAIT_MS / 20; error < 0 && probes->missing & FR_BPF_IN_USE && tries > 0; tries--) {
+		nanosleep(&nap, NULL);
+		error = attach(daemon);
 	}
-	probes->skip_first = fr_bpf_resumed(probes->bpf) && daemon->resume.kernel_time_ns != 0;
-	tell_probes(probes);
-	error = loop_add(&daemon->loop, fr_bpf_fd(probes->bpf), EPOLLIN, ready, probes, &probes->source);
-	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "eBPF: events can't be waited for (%s): they are read each second", strerror(-error));
-	probes->timer.fire = look;
-	probes->timer.ctx = probes;
-	look(probes);
+	tell_missing(daemon, probes->missing, error);
+	if (error == 0) {
+		go_on(probes);
+	} else if (probes->missing & FR_BPF_IN_USE) {
+		probes->timer.fire = try_again;
+		loop_timer_set(&daemon->loop, &probes->timer, RETRY_MS);
+	}
 }
 
 void probes_close(struct probes *probes, bool unload)
 {
+	loop_timer_stop(&probes->daemon->loop, &probes->timer);
 	if (!probes->bpf)
 		return;
 	probes_resume(probes);
 	probes_consume(probes);
 	tell_drops(probes);
-	loop_timer_stop(&probes->daemon->loop, &probes->timer);
 	loop_remove(&probes->daemon->loop, probes->source);
 	if (unload)
 		fr_bpf_unload(probes->bpf);

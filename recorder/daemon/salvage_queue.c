@@ -70,6 +70,20 @@ static void put_off(struct salvage_queue *queue, struct writer *writer, uint64_t
 	queue->failed++;
 }
 
+static void tell_salvaged(struct salvage_queue *queue, const struct writer *writer, const struct outcome *outcome)
+{
+	const char *end = outcome->reason == FRM_REASON_CLOSED ? "left in order" :
+			  outcome->reason == FRM_REASON_BOOT_END ? "ended with an earlier boot" : "died";
+
+	queue->lines.about = "rings salvaged";
+	if (outcome->reason == FRM_REASON_CLOSED && !outcome->scribbled)
+		return; /* the ordinary end of a program is no news */
+	if (log_allowed(&queue->lines))
+		log_line(LOG_PRIO_INFO, "process %u (%.15s) %s: %llu events salvaged%s", writer->pid, writer->comm, end,
+			 (unsigned long long)outcome->records,
+			 outcome->scribbled ? "; it had changed who its ring says it is, which is put right" : "");
+}
+
 static void finished(struct salvage_queue *queue, struct writer *writer, const struct outcome *outcome)
 {
 	struct daemon *daemon = queue->daemon;
@@ -80,11 +94,7 @@ static void finished(struct salvage_queue *queue, struct writer *writer, const s
 	case FR_FATE_KNOWN:
 		queue->salvaged++;
 		queue->records += outcome->records;
-		log_line(LOG_PRIO_INFO, "process %u (%.15s) %s: %llu events salvaged%s", writer->pid, writer->comm,
-			 outcome->reason == FRM_REASON_CLOSED ? "left in order" :
-			 outcome->reason == FRM_REASON_BOOT_END ? "ended with an earlier boot" : "died",
-			 (unsigned long long)outcome->records,
-			 outcome->scribbled ? "; it had changed who its ring says it is, which is put right" : "");
+		tell_salvaged(queue, writer, outcome);
 		break;
 	case FR_FATE_QUARANTINED:
 		queue->quarantined++;

@@ -7,6 +7,7 @@
 #ifndef RECORDER_DAEMON_SALVAGE_QUEUE_H
 #define RECORDER_DAEMON_SALVAGE_QUEUE_H
 
+#include "recorder/daemon/log.h"
 #include "recorder/daemon/worker.h"
 
 struct daemon;
@@ -17,6 +18,7 @@ struct salvage_queue {
 	struct worker worker;
 	struct writer *current; /* in the worker; stays in the table until it ends */
 	struct loop_timer retry;
+	struct log_limit lines;
 	uint64_t salvaged, quarantined, failed, records;
 };
 

@@ -139,7 +139,9 @@ static void set_gate(struct daemon *daemon, const struct server_peer *peer, cons
 	}
 	answer.affected = (uint32_t)rings;
 	server_answer(peer, &answer, NULL, -1);
-	log_line(LOG_PRIO_NOTICE, "gate of %s set to level %u by %s: %d running rings changed", request->provider, request->level, source, rings);
+	if (log_allowed(&daemon->server.gates))
+		log_line(LOG_PRIO_NOTICE, "gate of %s set to level %u by %s: %d running rings changed", request->provider, request->level, source,
+			 rings);
 }
 
 static void serve(struct daemon *daemon, const struct server_peer *peer, const unsigned char *packet, size_t size)
@@ -309,6 +311,7 @@ int server_open(struct daemon *daemon)
 	server->sweep = (struct loop_timer){ .fire = sweep, .ctx = daemon };
 	server->refusals.about = "requests refused";
 	server->floods.about = "connections dropped";
+	server->gates.about = "gates set";
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", daemon->runtime) >= (int)sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	server->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -41,7 +41,7 @@ struct server {
 	unsigned connections;
 	struct loop_timer sweep;
 	struct server_rate rate[SERVER_USERS];
-	struct log_limit refusals, floods;
+	struct log_limit refusals, floods, gates;
 	uint64_t requests, refused, flooded, timed_out;
 };
 

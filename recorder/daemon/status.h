@@ -12,7 +12,7 @@
  *	 "salvage":{"waiting":0,"salvaged":1,"records":1,"quarantined":0,"failed":0},
  *	 "probes":[{"event":"proc.exec","state":"attached","variant":"tp_btf","hook":"...","why":"","emitted":1,"dropped":0,
  *	            "run_count":1,"run_time_ns":1}],
- *	 "losses":{"kernel-buffer":0,"kernel-log":0,...},      of the own ring's ledger, this daemon's life
+ *	 "losses":{"kernel buffer full":0,...},      by fr_loss_name(), of the own ring's ledger, this daemon's life
  *	 "kernel_log":{"lines":1,"recorded":1,"lost":0} or null,
  *	 "server":{"requests":1,"refused":0,"dropped":0,"timed_out":0},
  *	 "cost":{"cpu_ns":1,"rss_bytes":1,"bpf_run_time_ns":1,"bpf_run_count":1,"bpf_measured":true},

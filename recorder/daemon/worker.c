@@ -2,11 +2,14 @@
 /* worker.c - see worker.h. */
 #include "recorder/daemon/worker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,9 +40,35 @@ static void run(worker_job *job, void *ctx, int pipe)
 	_exit(put == (ssize_t)sizeof(answer) ? 0 : 1);
 }
 
+/*
+ * Nothing of the daemon's stays open in a worker: no client's socket, no pidfd, no lock that would outlive the daemon. Returns
+ * the descriptor that `fd` has now.
+ */
+static int keep_only(int fd)
+{
+	int kept = dup2(fd, 3);
+	DIR *dir;
+	struct dirent *entry;
+
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, 4u, ~0u, 0u) == 0)
+		return kept;
+#endif
+	dir = opendir("/proc/self/fd");
+	while (dir && (entry = readdir(dir))) {
+		int other = atoi(entry->d_name);
+
+		if (other > 3 && other != dirfd(dir))
+			close(other);
+	}
+	if (dir)
+		closedir(dir);
+	return kept;
+}
+
 int worker_start(struct worker *worker, struct loop *loop, worker_job *job, void (*done)(void *ctx, const struct worker_end *end), void *ctx)
 {
-	pid_t parent = getpid(), pid;
+	pid_t pid;
 	int ends[2];
 
 	if (worker->pid > 0)
@@ -55,13 +84,10 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job, void
 		return error;
 	}
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* the next daemon begins anew, undisturbed */
 		prctl(PR_SET_NAME, "flightrecd-work");
-		if (getppid() != parent)
-			_exit(1);
 		loop_child(loop);
-		close(ends[0]);
-		run(job, ctx, ends[1]);
+		alarm(WORKER_TIME_MS / 1000 + 1);
+		run(job, ctx, keep_only(ends[1]));
 	}
 	close(ends[1]);
 	worker->loop = loop;

@@ -2,7 +2,8 @@
 /*
  * worker.h - jobs in forked children: what parses rings does it where a hostile image can crash or bloat nobody.
  *
- * Owns: how many run at once, how long each may, and what becomes of its result. A worker dies with the daemon.
+ * Owns: how long a job may run, and what becomes of its result. A worker outlives a daemon that is killed and ends its job:
+ * cut off in the middle of a ring twice, it would have that ring taken for poison. Jobs are safe to be done by two.
  */
 #ifndef RECORDER_DAEMON_WORKER_H
 #define RECORDER_DAEMON_WORKER_H
