@@ -38,7 +38,7 @@ struct choice {
 
 static struct bpf_object *open_object(int which)
 {
-	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = which == CORE ? "fr_core" : "fr_plain");
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = which == CORE ? "fr_core" : "fr_plain");
 	size_t size;
 	const void *elf = which == CORE ? core_bpf__elf_bytes(&size) : plain_bpf__elf_bytes(&size);
 	struct bpf_object *object = bpf_object__open_mem(elf, size, &opts);

@@ -4,4 +4,8 @@ ifeq ($(call has,cmocka),yes)
 BPF_TESTS := $(patsubst tests/bpf/%.c,tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 $(foreach t,$(BPF_TESTS),$(eval $(call program,$(t),$(t).c tests/bpf/bpf_test.c,fr_bpf fr_core,$(BPF_LIBS) -lcmocka)))
 CHECKS += $(BPF_TESTS:%=$(O)/%)
+ifeq ($(HAVE_BPF),yes)
+VM_CHECKS += tests/bpf/guest.sh
+VM_NEEDS  += $(BPF_TESTS:%=$(O)/%)
+endif
 endif

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_events.c - every kernel event, caused on purpose, and every field of it compared with what the system calls,
- * wait() and /proc say of the same thing.
+ * test_events.c - the events of processes and signals, caused on purpose, and every field of them compared with what
+ * the system calls, wait() and /proc say of the same thing.
  */
 #include "tests/bpf/bpf_test.h"
 
-#include <linux/loop.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/sysmacros.h>
-
-#define CLOCK_BOUND_NS 1000
 
 static struct fr_bpf *bpf;
 
@@ -409,11 +404,13 @@ TEST(test_times_are_clock_boottime_within_a_microsecond)
 	int64_t ahead = INT64_MAX, behind = INT64_MAX; /* of CLOCK_BOOTTIME, at most */
 	uint64_t after[256], before[256];
 	pid_t pid = start_target(pause_blocking);
+	const char *other = getenv("FR_TEST_CLOCK_BOUND_NS"); /* for emulated machines */
+	int64_t bound = other ? atoll(other) : 1000;
 	unsigned events = 0;
 	SEEN seen = { 0 };
 
 	kill(pid, SIGTERM);
-	for (int try = 0; try < 100 && (ahead > CLOCK_BOUND_NS || behind > CLOCK_BOUND_NS); try++) {
+	for (int try = 0; try < 100 && (ahead > bound || behind > bound); try++) {
 		unsigned round = 0;
 
 		seen_all(&seen, bpf);
@@ -447,124 +444,7 @@ TEST(test_times_are_clock_boottime_within_a_microsecond)
 	child_end(pid, NULL);
 	printf("%u events; the clocks are at most %lld ns ahead and %lld ns behind\n", events, (long long)ahead,
 	       (long long)behind);
-	assert_true(ahead <= CLOCK_BOUND_NS && behind <= CLOCK_BOUND_NS);
-}
-
-static int eat_memory(void *arg)
-{
-	char *procs = arg;
-	FILE *f = fopen(procs, "we");
-
-	if (!f || fprintf(f, "0") < 0 || fclose(f) != 0)
-		return 99;
-	prctl(PR_SET_NAME, "fr-eater");
-	for (;;) {
-		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (p == MAP_FAILED)
-			return 98;
-		memset(p, 1, 1 << 20);
-	}
-}
-
-static bool put(const char *dir, const char *file, const char *text)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	f = fopen(path, "we");
-	return f && fprintf(f, "%s", text) > 0 && fclose(f) == 0;
-}
-
-TEST(test_a_kill_for_want_of_memory_tells_its_victim)
-{
-	SEEN seen = { 0 };
-	const struct fr_kevent_mem_oom_kill *oom;
-	char dir[64], procs[96];
-	uint64_t limit_kib = 16 << 10;
-	int i;
-	pid_t pid;
-
-	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/memory/flightrec-test-%d", getpid());
-	if (mkdir(dir, 0755) < 0 || !put(dir, "memory.limit_in_bytes", "16777216")) {
-		rmdir(dir);
-		snprintf(dir, sizeof(dir), "/sys/fs/cgroup/flightrec-test-%d", getpid());
-		if (mkdir(dir, 0755) < 0 || !put(dir, "memory.max", "16777216")) {
-			rmdir(dir);
-			printf("no cgroup with a memory limit can be made here: not tested\n");
-			skip();
-		}
-	}
-	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
-	put(dir, "memory.memsw.limit_in_bytes", "16777216");
-	put(dir, "memory.swap.max", "0");
-	pid = child(eat_memory, procs);
-	assert_int_equal(child_end(pid, NULL), SIGKILL);
-	i = seen_wait(&seen, bpf, FR_EVENT_MEM_OOM_KILL, 0);
-	for (int tries = 0; rmdir(dir) < 0 && tries < 100; tries++)
-		usleep(10000);
-	assert_true(i >= 0);
-	oom = &seen.sample[i].oom;
-	assert_int_equal(oom->victim_pid, pid);
-	assert_string_equal(oom->victim_comm, "fr-eater");
-	assert_string_equal(oom->head.comm, "fr-eater"); /* it was its own allocation */
-	assert_int_equal(oom->head.pid, pid);
-	assert_true(oom->victim_start_time_ns == oom->head.start_time_ns);
-	assert_int_equal(oom->victim_uid, getuid());
-	assert_int_equal(oom->oom_score_adj, 0);
-	assert_in_range(oom->anon_rss_kib, limit_kib / 2, limit_kib + 4096);
-	assert_in_range(oom->total_vm_kib, oom->anon_rss_kib, oom->anon_rss_kib + (64 << 10));
-	assert_in_range(oom->file_rss_kib, 0, 64 << 10);
-	assert_in_range(oom->shmem_rss_kib, 0, 1024);
-	assert_in_range(oom->pgtables_kib, 4, 4096);
-}
-
-TEST(test_a_block_error_tells_device_place_and_reason)
-{
-	SEEN seen = { 0 };
-	const struct fr_kevent_blk_error *blk = NULL;
-	char path[128], name[32], byte[4096] __attribute__((aligned(4096)));
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), number, backing, loop, i;
-	uint64_t after = boot_ns();
-	struct stat st;
-
-	number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	snprintf(name, sizeof(name), "/dev/loop%d", number);
-	loop = number < 0 ? -1 : open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (loop < 0) {
-		printf("no loop device can be made here: not tested\n");
-		skip();
-	}
-	snprintf(path, sizeof(path), "%s/flightrec-loop-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", getpid());
-	backing = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	assert_true(backing >= 0);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(ftruncate(backing, 1 << 20), 0);
-	assert_int_equal(ioctl(loop, LOOP_SET_FD, backing), 0);
-	assert_int_equal(fstat(loop, &st), 0);
-	assert_int_equal(ftruncate(backing, 4096), 0); /* the disk's end breaks off */
-
-	assert_int_equal(pread(loop, byte, sizeof(byte), 65536), -1);
-	assert_int_equal(errno, EIO);
-	i = seen_wait(&seen, bpf, FR_EVENT_BLK_ERROR, 0);
-	ioctl(loop, LOOP_CLR_FD, 0);
-	close(loop);
-	close(backing);
-	close(control);
-	assert_true(i >= 0);
-	blk = &seen.sample[i].blk;
-	assert_int_equal(blk->head.flags, FR_KEVENT_NOBODY);
-	assert_int_equal(blk->head.pid, 0);
-	assert_int_equal(blk->head.start_time_ns, 0);
-	assert_in_range(blk->head.time_ns, after, boot_ns());
-	assert_int_equal(blk->dev_major, major(st.st_rdev));
-	assert_int_equal(blk->dev_minor, minor(st.st_rdev));
-	assert_int_equal(blk->sector, 65536 / 512);
-	assert_int_equal(blk->sector_count, 8);
-	assert_int_equal(blk->error, -EIO);
-	assert_int_equal(blk->status, 10); /* BLK_STS_IOERR */
-	assert_string_equal(blk->rwbs, "RS");
+	assert_true(ahead <= bound && behind <= bound);
 }
 
 static int open_group(void **state)
@@ -592,8 +472,6 @@ int main(void)
 		cmocka_unit_test(test_a_dumped_core_is_told),
 		cmocka_unit_test(test_a_process_of_many_threads_ends_once_and_under_its_own_name),
 		cmocka_unit_test(test_times_are_clock_boottime_within_a_microsecond),
-		cmocka_unit_test(test_a_kill_for_want_of_memory_tells_its_victim),
-		cmocka_unit_test(test_a_block_error_tells_device_place_and_reason),
 	};
 
 	bpf_test_world();

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# check-timeout: 300
+# The same tests on the release's own kernel: types, tracepoints and arguments differ from kernel to kernel, and what
+# is chosen for one is never run on another.
+set -uo pipefail
+# shellcheck source=tests/vm/guest.sh
+. "$(dirname "$0")/../vm/guest.sh"
+
+vm_begin
+vm_program "$FR_BUILD"/tests/bpf/test_{events,machine,pins}
+library=$(ldconfig -p | awk '/libgcc_s.so.1 .*x86-64/ { print $NF; exit }') # for pthread_exit(), by dlopen
+[[ -z $library ]] || install -D "$library" "$vm/root$library"
+vm_modules loop
+vm_script <<'GUEST'
+load loop
+mkdir -p /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup && echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+export TMPDIR=/tmp
+# an emulated processor can't bracket an event within a microsecond
+export FR_TEST_CLOCK_BOUND_NS=200000
+for test in test_events test_machine test_pins; do
+	$test >/tmp/log 2>&1
+	echo $? >/tmp/status
+	report $test </tmp/log
+	report $test-status </tmp/status
+done
+GUEST
+vm_seconds=${VM_SECONDS:-280} vm_run ''
+for test in test_events test_machine test_pins; do
+	vm_report $test | grep -vE '\[ +(RUN|OK) '
+	vm_expect "$test passes" test "$(vm_report $test-status)" = 0
+done
