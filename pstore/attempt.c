@@ -61,6 +61,16 @@ void fr_attempt_end(const struct fr_spool *spool, const char *source)
 	FR_TESTPOINT("attempt-cleared");
 }
 
+void fr_attempt_sweep(const struct fr_spool *spool, const char *prefix)
+{
+	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->attempts);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+			fr_spool_drop(spool->attempts, entry->d_name, false);
+}
+
 unsigned fr_attempt_blame(const struct fr_spool *spool, pid_t pid, int signal)
 {
 	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->attempts);

@@ -31,6 +31,9 @@ void fr_attempt_why(const struct fr_attempt *attempt, char *why, size_t size);
 int fr_attempt_begin(const struct fr_spool *spool, const char *source, const struct fr_attempt *earlier); /* durable */
 void fr_attempt_end(const struct fr_spool *spool, const char *source);
 
+/* Drops all marks whose names begin so: every source of that kind was dealt with, whose marks are left is gone. */
+void fr_attempt_sweep(const struct fr_spool *spool, const char *prefix);
+
 /* The reader with this process id just died of this signal: its marks say so from now. Returns how many there were. */
 unsigned fr_attempt_blame(const struct fr_spool *spool, pid_t pid, int signal);
 

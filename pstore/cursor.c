@@ -3,13 +3,17 @@
 #include "pstore/cursor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "recorder/core/crc.h"
 #include "recorder/core/segment.h"
 #include "recorder/core/testpoint.h"
 
-#define MAGIC 0x31525543u /* "CUR1" */
+#define MAGIC	     0x31525543u /* "CUR1" */
+#define KEEP_SECONDS (30 * 24 * 3600)
 
 /* The file: machine-local and disposable, so it is no part of the format; a wrong one is ignored. */
 struct cursor_file {
@@ -155,4 +159,21 @@ void fr_cursor_drop(const struct fr_spool *spool, const uint8_t ring_id[16])
 	file_name(name, ring_id);
 	fr_spool_drop(spool->cursors, name, false);
 	FR_TESTPOINT("cursor-dropped");
+}
+
+void fr_cursor_sweep(const struct fr_spool *spool, bool (*there)(void *ctx, const uint8_t ring_id[16]), void *ctx)
+{
+	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->cursors);
+	struct fr_cursor *cursor FR_FREE = calloc(1, sizeof(*cursor));
+	struct dirent *entry;
+
+	while (dir && cursor && (entry = readdir(dir))) {
+		struct stat st;
+
+		if (fr_unhex(cursor->ring_id, 16, entry->d_name) < 0 || there(ctx, cursor->ring_id))
+			continue;
+		if ((load_file(spool, cursor) && cursor->final) ||
+		    (fstatat(spool->cursors, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtim.tv_sec + KEEP_SECONDS < time(NULL)))
+			fr_spool_drop(spool->cursors, entry->d_name, false);
+	}
 }

@@ -31,4 +31,11 @@ int fr_cursor_load(const struct fr_spool *spool, const uint8_t ring_id[16], stru
 int fr_cursor_store(const struct fr_spool *spool, const struct fr_cursor *cursor);
 void fr_cursor_drop(const struct fr_spool *spool, const uint8_t ring_id[16]);
 
+/*
+ * Drops cursors of rings that are gone: somebody was killed between releasing the ring and dropping its cursor. `there` says
+ * whether a ring of that id was seen. Those that are not final are kept for a month: their ring may lie on a disk that
+ * is not mounted.
+ */
+void fr_cursor_sweep(const struct fr_spool *spool, bool (*there)(void *ctx, const uint8_t ring_id[16]), void *ctx);
+
 #endif

@@ -123,7 +123,7 @@ static bool all_known(const struct harvest *harvest, const struct fr_harvest_fil
 /* Releases the file if it says nothing that is not in a segment. True when it is gone. */
 static bool release(struct harvest *harvest, struct fr_harvest_file *file)
 {
-	if (!file->released && all_known(harvest, file))
+	if (!file->released && !file->aside && all_known(harvest, file))
 		file->released = fr_source[file->kind].release(&file->evidence) == 1;
 	return file->released;
 }
@@ -264,7 +264,7 @@ static void clear_known(struct harvest *harvest)
 		struct fr_harvest_file *file = &harvest->files.file[i];
 		struct fr_found found = { .fate = FR_FATE_KNOWN, .kind = FRM_KIND_HARVEST, .reason = FRM_REASON_HARVEST };
 
-		if (file->released || !all_known(harvest, file))
+		if (file->released || file->aside || !all_known(harvest, file))
 			continue;
 		if (!release(harvest, file)) {
 			note_file(harvest, file);
@@ -296,6 +296,10 @@ static int run(struct harvest *harvest, const char *pstore_dir, const char *arch
 	for (size_t i = 0; i < harvest->dumps; i++)
 		take(harvest, &harvest->dump[i]);
 	clear_known(harvest);
+	if (!harvest->files.stuck) {
+		fr_attempt_sweep(harvest->spool, "pstore-");
+		fr_attempt_sweep(harvest->spool, "archive-");
+	}
 	if (harvest->files.complete)
 		fr_known_prune(harvest->spool, &harvest->files.ids);
 	return 0;

@@ -142,7 +142,9 @@ static void set_aside(const struct adding *adding, const struct fr_harvest_file 
 		error = fr_known_note(adding->spool, name, NULL, 0, &file->id, 1);
 	}
 	if (!error)
-		fr_attempt_end(adding->spool, file->place);
+		fr_attempt_end(adding->spool, file->mark);
+	else
+		adding->files->stuck = true;
 	report(adding, file, error ? FR_FATE_FAILED : FR_FATE_QUARANTINED, error, why, aside);
 }
 
@@ -151,28 +153,35 @@ static int parse(const struct adding *adding, struct fr_harvest_file *file)
 	struct fr_attempt earlier;
 	int error;
 
-	fr_attempt_read(adding->spool, file->place, &earlier);
+	fr_attempt_read(adding->spool, file->mark, &earlier);
 	if (fr_attempt_is_poison(&earlier)) {
 		set_aside(adding, file, &earlier);
 		return -ECANCELED;
 	}
-	error = fr_attempt_begin(adding->spool, file->place, &earlier);
+	error = fr_attempt_begin(adding->spool, file->mark, &earlier);
 	if (error < 0)
 		return error;
 	error = split(file);
 	FR_TESTPOINT("evidence-parsed");
-	fr_attempt_end(adding->spool, file->place);
+	fr_attempt_end(adding->spool, file->mark);
 	return error;
+}
+
+static void make_mark(struct fr_harvest_file *file)
+{
+	char hex[17];
+
+	fr_hex(hex, file->id, 8);
+	snprintf(file->mark, sizeof(file->mark), "%.10s-%s-%.150s", fr_source[file->kind].name, hex, file->evidence.name);
 }
 
 /* Reads one file; -ECANCELED: nothing to do with it, and that was said. */
 static int load(const struct adding *adding, struct fr_harvest_file *file)
 {
-	size_t most = FR_HARVEST_FILE_MAX;
 	struct fr_sha256 sha;
 	int error;
 
-	error = fr_source[file->kind].read(&file->evidence, most, &file->bytes, &file->size);
+	error = fr_source[file->kind].read(&file->evidence, FR_HARVEST_FILE_MAX, &file->bytes, &file->size);
 	if (error < 0) {
 		if (error != -ENOENT)
 			report(adding, file, FR_FATE_LEFT, error, error == -EFBIG ? "too large for a kernel's log" : strerror(-error), "");
@@ -181,6 +190,7 @@ static int load(const struct adding *adding, struct fr_harvest_file *file)
 	fr_sha256_init(&sha);
 	fr_sha256_add(&sha, file->bytes, file->size);
 	fr_sha256_done(&sha, file->id);
+	make_mark(file);
 	error = fr_known_add(&adding->files->ids, file->id);
 	if (error < 0)
 		return error;
@@ -188,9 +198,38 @@ static int load(const struct adding *adding, struct fr_harvest_file *file)
 		forget(file);
 		return file->kind == FR_SOURCE_KIND_PSTORE ? 0 : -ECANCELED;
 	}
-	error = parse(adding, file);
-	for (size_t i = 0; i < file->parts && !error; i++)
-		error = fr_known_add(&adding->files->ids, file->part[i].id);
+	return 0;
+}
+
+/*
+ * Parses what was read. Those that an earlier run did not finish with come last: whatever they do to us, the others were
+ * parsed before.
+ */
+static int parse_all(const struct adding *adding, size_t from)
+{
+	struct fr_harvest_files *files = adding->files;
+	int error = 0;
+
+	for (int cautious = 0; cautious < 2; cautious++) {
+		for (size_t i = from; i < files->count && !error; i++) {
+			struct fr_harvest_file *file = &files->file[i];
+			struct fr_attempt earlier;
+
+			if (!file->bytes || file->parts || file->aside)
+				continue;
+			fr_attempt_read(adding->spool, file->mark, &earlier);
+			if ((earlier.unfinished || earlier.signal) != (cautious == 1))
+				continue;
+			error = parse(adding, file);
+			if (error == -ECANCELED) {
+				forget(file);
+				file->aside = true;
+				error = 0;
+			}
+			for (size_t k = 0; k < file->parts && !error; k++)
+				error = fr_known_add(&files->ids, file->part[k].id);
+		}
+	}
 	return error;
 }
 
@@ -223,6 +262,7 @@ int fr_harvest_files_add(struct fr_harvest_files *files, struct fr_spool *spool,
 {
 	struct adding adding = { files, spool, kind, path, known, fn, ctx };
 	struct fr_evidence_list list = { 0 };
+	size_t from = files->count;
 	int error = fr_source[kind].enumerate(path, &list);
 
 	if (error < 0) {
@@ -237,18 +277,10 @@ int fr_harvest_files_add(struct fr_harvest_files *files, struct fr_spool *spool,
 	}
 	if (list.left_out)
 		files->complete = false;
-	/* those that an earlier run did not finish with come last: whatever they do to us, the others are through */
-	for (int cautious = 0; cautious < 2 && !error; cautious++) {
-		for (size_t i = 0; i < list.count && !error; i++) {
-			struct fr_harvest_file file = { .kind = kind, .evidence = list.item[i] };
-			struct fr_attempt earlier;
-
-			make_place(&file, path);
-			fr_attempt_read(spool, file.place, &earlier);
-			if ((earlier.unfinished || earlier.signal) == (cautious == 1))
-				error = add(&adding, &list.item[i]);
-		}
-	}
+	for (size_t i = 0; i < list.count && !error; i++)
+		error = add(&adding, &list.item[i]);
+	if (!error)
+		error = parse_all(&adding, from);
 out:
 	fr_evidence_done(&list);
 	return error;

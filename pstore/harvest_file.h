@@ -20,6 +20,7 @@ struct fr_harvest_file {
 	enum fr_source_kind kind;
 	struct fr_evidence evidence;
 	char place[FR_HARVEST_PLACE]; /* "pstore/dmesg-efi-164..." */
+	char mark[FR_SPOOL_NAME];     /* of the attempt: with its content, for the kernel uses names again */
 	char backend[64];   /* "ramoops", "efi"; an archive's dmesg.txt: where it lies */
 	uint64_t stamp;	    /* EFI: seconds since 1970, which all parts of a dump share; else 0 */
 	bool opaque;
@@ -29,6 +30,7 @@ struct fr_harvest_file {
 	size_t size;
 	struct fr_dmesg_part *part;
 	size_t parts;
+	bool aside;	    /* it was set aside, or should have been: not ours to release */
 	bool released;
 };
 
@@ -38,6 +40,7 @@ struct fr_harvest_files {
 	size_t bytes;	     /* held */
 	struct fr_known ids; /* of all files and parts that were looked at */
 	bool complete;	     /* nothing was left for the next run */
+	bool stuck;	     /* something could not be set aside: its mark is still needed */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "pstore/attempt.h"
+#include "pstore/cursor.h"
 #include "pstore/salvage.h"
 #include "pstore/source.h"
 #include "recorder/core/testpoint.h"
@@ -28,6 +29,7 @@ struct run {
 	size_t dirs;
 	struct fr_found *told; /* by workers that crashed later */
 	size_t tolds;
+	bool stuck;  /* a ring could not be set aside: its mark is still needed */
 	int pipe; /* the worker's end; -1: report directly */
 };
 
@@ -70,9 +72,12 @@ static int take_ring(struct run *run, const struct fr_evidence *ring)
 		error = fr_salvage_ring(run->spool, ring->dir, ring->name, FR_SALVAGE_DRAIN, &found);
 	if (error == -ENOENT)
 		return 0;
-	if (!error)
-		tell(run, &found);
-	return error;
+	if (error)
+		return error;
+	if (found.fate == FR_FATE_FAILED || found.error == -EBADMSG)
+		run->stuck = true;
+	tell(run, &found);
+	return 0;
 }
 
 /* Those that an earlier attempt did not finish with come last: whatever they do to us, the others are through. */
@@ -107,6 +112,26 @@ static int take_rings(struct run *run, bool cautious)
 	return error;
 }
 
+/* Whether a ring file of that id lies in one of the directories: by name, that is all a cursor needs. */
+static bool ring_is_there(void *ctx, const uint8_t ring_id[16])
+{
+	const struct run *run = ctx;
+	char hex[33];
+	bool there = false;
+
+	fr_hex(hex, ring_id, 16);
+	for (size_t d = 0; d < run->dirs && !there; d++) {
+		struct fr_evidence_list list = { 0 };
+
+		/* a place that can't be read may hold it */
+		there = fr_source[FR_SOURCE_KIND_RING].enumerate(run->dir[d], &list) < 0;
+		for (size_t i = 0; i < list.count && !there; i++)
+			there = strstr(list.item[i].name, hex);
+		fr_evidence_done(&list);
+	}
+	return there;
+}
+
 static void tell_once(void *ctx, const struct fr_found *found)
 {
 	if (!told(ctx, found))
@@ -130,6 +155,10 @@ static int work(struct run *run)
 		error = fr_harvest(run->spool, &boots, recover->pstore_dir, recover->archive_dir, tell_once, run);
 	if (!error)
 		error = take_rings(run, true);
+	if (!error && !run->stuck)
+		fr_attempt_sweep(run->spool, "ring-");
+	if (!error)
+		fr_cursor_sweep(run->spool, ring_is_there, run);
 	fr_boots_close(&boots);
 	return error;
 }

@@ -8,6 +8,7 @@
  *
  *	FLIGHTREC_TESTPOINT=seal-renamed         SIGKILL, the first time it is reached
  *	FLIGHTREC_TESTPOINT=seal-renamed:3       SIGKILL, the third time
+ *	FLIGHTREC_TESTPOINT=seal-renamed:3:abort SIGABRT, likewise
  *	FLIGHTREC_TESTPOINT=seal-renamed:stop    SIGSTOP, each time
  */
 #ifndef RECORDER_CORE_TESTPOINT_H
@@ -31,7 +32,7 @@ static inline void fr_testpoint(const char *name, unsigned long *reached)
 	if (!strcmp(wanted + length, ":stop"))
 		kill(getpid(), SIGSTOP);
 	else if (*reached == (wanted[length] ? strtoul(wanted + length + 1, NULL, 10) : 1))
-		kill(getpid(), SIGKILL);
+		kill(getpid(), strstr(wanted + length, ":abort") ? SIGABRT : SIGKILL);
 }
 
 #define FR_TESTPOINT(name)                                \
