@@ -99,5 +99,8 @@ extern struct flightrec_provider fr_self_provider; /* "flightrec": fr.crash */
 
 /* modules.c: notes what lies where in the address space, so that backtraces mean something elsewhere. */
 void fr_modules_declare(struct fr_client *client);
+#define FR_FRAME_MAX 64
+/* "module+0x1234", or "0x7f..." for what is in no module known. Bytes written; not terminated. Safe in a signal handler. */
+size_t fr_modules_name(uint64_t address, char buf[FR_FRAME_MAX]);
 
 #endif

@@ -22,8 +22,9 @@
 #include "recorder/client/client.h"
 #include "recorder/core/decode.h"
 
-#define FRAMES_MAX  64
-#define STACK_BYTES (64u << 10)
+#define FRAMES_MAX   64
+#define NAMED_FRAMES 24
+#define STACK_BYTES  (64u << 10)
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP };
 #define FATAL_COUNT (sizeof(fatal_signals) / sizeof(*fatal_signals))
@@ -56,11 +57,31 @@ static struct registers registers_of(const ucontext_t *context)
 #endif
 }
 
+/*
+ * Where it happened, and who called, in words. The frames begin with this handler and the kernel's way into it: what comes
+ * before the place of the fault is left out.
+ */
+static size_t name_frames(uint64_t ip, void *const *frames, int frame_count, char *buf)
+{
+	char *to = buf + fr_modules_name(ip, buf);
+	int first = 0;
+
+	while (first < frame_count && (uint64_t)(uintptr_t)frames[first] != ip)
+		first++;
+	if (first == frame_count)
+		return (size_t)(to - buf);
+	for (int i = first + 1; i < frame_count && i - first < NAMED_FRAMES; i++) {
+		*to++ = ' ';
+		to += fr_modules_name((uint64_t)(uintptr_t)frames[i], to);
+	}
+	return (size_t)(to - buf);
+}
+
 static void record(int signal_number, const siginfo_t *info, const ucontext_t *context, void *const *frames, int frame_count)
 {
 	struct registers registers = registers_of(context);
 	bool sent = info->si_code <= 0; /* SI_USER, SI_TKILL, SI_QUEUE: a process sent it; else si_addr holds */
-	char thread[16] = "";
+	char thread[16] = "", frame_names[NAMED_FRAMES * (FR_FRAME_MAX + 1)];
 	struct fr_value values[] = {
 		{ .type = FRM_U64, .u = sent ? 0 : (uint64_t)(uintptr_t)info->si_addr },
 		{ .type = FRM_U64, .u = registers.ip },
@@ -69,6 +90,7 @@ static void record(int signal_number, const siginfo_t *info, const ucontext_t *c
 		{ .type = FRM_I32, .i = info->si_code },
 		{ .type = FRM_U32, .u = sent ? (uint32_t)info->si_pid : 0 },
 		{ .type = FRM_STR, .s = { thread, 0 } },
+		{ .type = FRM_STR, .s = { frame_names, name_frames(registers.ip, frames, frame_count, frame_names) } },
 		{ .type = FRM_BYTES, .s = { registers.bytes, registers.size } },
 		{ .type = FRM_BYTES, .s = { (const char *)frames, (size_t)frame_count * sizeof(*frames) } },
 	};

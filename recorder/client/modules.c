@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * modules.c - notes the executable parts of the program and its libraries, with their build ids, in the descriptor log:
- * raw addresses of a crash record become file and offset on any machine that has these builds.
+ * modules.c - what lies where in the address space: the executable parts of the program and its libraries.
  *
- * Only what is loaded at attach, and only into a log with room to spare: events' descriptors come first.
+ * Noted at attach and again when crashes are to be recorded; later libraries are not known. Twice: in the descriptor log, with
+ * build ids, so that raw addresses mean something on any machine that has these builds (only if the log has room to spare:
+ * events' descriptors come first); and in a table of our own, from which a dying thread names its frames.
  */
 #include <link.h>
 #include <string.h>
@@ -18,6 +19,56 @@ struct walk {
 	struct fr_client *client;
 	unsigned count;
 };
+
+static struct place {
+	uint64_t start, end;
+	uint64_t base; /* address - base is the address in the file, as addr2line wants it */
+	char name[32];
+} places[MODULES_MAX];
+static unsigned place_count;
+
+static void note_place(uint64_t start, uint64_t end, uint64_t base, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	struct place *place = &places[place_count];
+
+	if (place_count == MODULES_MAX)
+		return;
+	*place = (struct place){ .start = start, .end = end, .base = base };
+	memcpy(place->name, name, strnlen(name, sizeof(place->name) - 1));
+	place_count++;
+}
+
+static char *put_hex(char *to, uint64_t value)
+{
+	int digits = 1;
+
+	while (digits < 16 && value >> 4 * digits)
+		digits++;
+	while (digits-- > 0)
+		*to++ = "0123456789abcdef"[value >> 4 * digits & 15];
+	return to;
+}
+
+size_t fr_modules_name(uint64_t address, char buf[FR_FRAME_MAX])
+{
+	char *to = buf;
+
+	for (unsigned i = 0; i < place_count; i++) {
+		if (address < places[i].start || address >= places[i].end)
+			continue;
+		size_t length = strlen(places[i].name);
+
+		memcpy(to, places[i].name, length);
+		to += length;
+		*to++ = '+';
+		address -= places[i].base;
+		break;
+	}
+	*to++ = '0';
+	*to++ = 'x';
+	return (size_t)(put_hex(to, address) - buf);
+}
 
 /* The build id among the notes of a loaded object. */
 static void find_build_id(const struct dl_phdr_info *object, struct frm_desc_module *module)
@@ -49,7 +100,7 @@ static int note_module(struct dl_phdr_info *object, size_t size, void *ctx)
 	struct walk *walk = ctx;
 	struct {
 		struct frm_desc_module module;
-		char path[256];
+		char path[257];
 	} entry = { 0 };
 	const char *path = object->dlpi_name;
 	size_t length;
@@ -57,7 +108,7 @@ static int note_module(struct dl_phdr_info *object, size_t size, void *ctx)
 	(void)size;
 	if (!path || !*path)
 		path = walk->count ? "" : walk->client->ring.super.exe;
-	length = strnlen(path, sizeof(entry.path));
+	length = strnlen(path, sizeof(entry.path) - 1);
 	memcpy(entry.path, path, length);
 	entry.module.path_len = (uint16_t)length;
 	find_build_id(object, &entry.module);
@@ -69,8 +120,10 @@ static int note_module(struct dl_phdr_info *object, size_t size, void *ctx)
 		entry.module.start = object->dlpi_addr + header->p_vaddr;
 		entry.module.end = entry.module.start + header->p_memsz;
 		entry.module.offset = header->p_offset;
-		fr_ring_declare_raw(&walk->client->ring, FRM_DESC_MODULE, (char *)&entry + sizeof(struct frm_desc),
-				    sizeof(entry.module) - sizeof(struct frm_desc) + length);
+		if (walk->client->ring.log_size >= LOG_MIN)
+			fr_ring_declare_raw(&walk->client->ring, FRM_DESC_MODULE, (char *)&entry + sizeof(struct frm_desc),
+					    sizeof(entry.module) - sizeof(struct frm_desc) + length);
+		note_place(entry.module.start, entry.module.end, object->dlpi_addr, entry.path);
 		walk->count++;
 	}
 	return walk->count >= MODULES_MAX;
@@ -80,6 +133,6 @@ void fr_modules_declare(struct fr_client *client)
 {
 	struct walk walk = { .client = client };
 
-	if (client->ring.log_size >= LOG_MIN)
-		dl_iterate_phdr(note_module, &walk);
+	place_count = 0;
+	dl_iterate_phdr(note_module, &walk);
 }

@@ -120,6 +120,17 @@ static const char *errno_name(int number)
 #endif
 }
 
+/* Addresses, le64 each. */
+static void put_addresses(struct out *out, const char *bytes, size_t count)
+{
+	for (size_t at = 0; at + 8 <= count; at += 8) {
+		uint64_t address;
+
+		memcpy(&address, bytes + at, 8);
+		put_format(out, "%s0x%" PRIx64, at ? "," : "", address);
+	}
+}
+
 static void put_number(struct out *out, const struct fr_value *field)
 {
 	bool is_signed = field->type >= FRM_I8 && field->type <= FRM_I64;
@@ -182,7 +193,9 @@ size_t fr_event_text(const struct fr_event *event, char *buf, size_t size)
 			put(&out, " ");
 		put_text(&out, field->name, strlen(field->name));
 		put(&out, "=");
-		if (field->type == FRM_BYTES)
+		if (field->type == FRM_BYTES && !strcmp(field->unit, "addresses"))
+			put_addresses(&out, field->s.data, field->s.size);
+		else if (field->type == FRM_BYTES)
 			put_hex(&out, field->s.data, field->s.size);
 		else if (fr_type_is_variable(field->type))
 			put_text(&out, field->s.data, field->s.size);
