@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "recorder/core/paths.h"
@@ -171,6 +172,8 @@ static int load_file(const char *path, const struct fr_ini_reader *reader, char 
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(&p, -errno, "can't be read: %s", strerror(errno));
+	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		return 0; /* /dev/null: on purpose nothing */
 	if (!S_ISREG(st.st_mode))
 		return fail(&p, -EINVAL, "is not a file");
 	if (st.st_size > FR_INI_FILE_MAX)

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# test_tls.sh - the server has to prove who it is: its own authority, its name, its dates.
+# shellcheck source=tests/upload/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+command -v openssl >/dev/null || {
+	echo "openssl is not installed"
+	exit 77
+}
+
+# certificate NAME SUBJECT_ALT_NAME [OPTION...]: $scratch/NAME.pem and .key, signed by itself
+certificate() {
+	local name=$1 alt=$2
+	shift 2
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$scratch/$name.key" -out "$scratch/$name.pem" \
+		-subj "/CN=$name" -addext "subjectAltName=$alt" "$@" 2>/dev/null
+}
+
+# to the collector by HTTPS
+upload_https() {
+	local host=$1
+	shift
+	upload 1 --endpoint "https://$host:$port" "$@"
+}
+
+begin "a server whose authority is known gets the batch"
+certificate good IP:127.0.0.1 -days 2
+certificate other IP:127.0.0.1 -days 2
+certificate name DNS:fleet.example.com -days 2
+fill 1 1 25
+start_collector --cert "$scratch/good.pem" --key "$scratch/good.key"
+for ca in "" other; do
+	upload_https 127.0.0.1 ${ca:+--ca-file "$scratch/$ca.pem"}
+	expect_code 1
+	expect_said "can't prove who it is"
+	expect_waiting 1
+done
+upload_https 127.0.0.1 --ca-file "$scratch/missing.pem"
+expect_code 1
+expect_said "ca_file"
+start_collector --cert "$scratch/name.pem" --key "$scratch/name.key"
+upload_https 127.0.0.1 --ca-file "$scratch/name.pem"
+expect_code 1
+expect_said "can't prove who it is"
+[[ $(stat_of batches) == 0 ]] || fail "a batch was given to a stranger"
+start_collector --cert "$scratch/good.pem" --key "$scratch/good.key"
+upload_https 127.0.0.1 --ca-file "$scratch/good.pem"
+expect_code 0
+[[ $(stat_of unique) == 25 ]] || fail "the collector has $(stat_of unique) events, want 25"
+
+begin "plain HTTP to another machine is refused before anything is sent"
+fill 1 1 5
+upload 1 --endpoint http://192.0.2.1
+expect_code 1
+expect_said "would be sent in the clear"
+
+begin "the collector does not listen in the clear where others can reach it"
+code=0
+timeout 5 "$FR_BUILD/flightrec-collector" --listen 0.0.0.0:0 --db "$scratch/x.db" >"$scratch/out" 2>"$scratch/err" || code=$?
+expect_code 1
+expect_said "needs --cert and --key"
