@@ -141,6 +141,8 @@ static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, str
 	int r;
 
 	info->next_seq = seq;
+	if (bytes->next_pos == end && missing == 1)
+		return 0; /* its writer died between the two stores of step 2 (ring.h): it had reserved nothing yet */
 	if (!hints_agree(bytes, end, seq)) {
 		/* a head older than its data is no damage: the medium kept the one, not yet the other */
 		info->head_damaged |= bytes->hints && bytes->next_pos >= end;

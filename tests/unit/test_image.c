@@ -64,6 +64,26 @@ TEST(test_I3_a_writer_killed_between_reserve_and_commit_costs_its_own_record)
 	}
 }
 
+TEST(test_I3_a_writer_killed_between_the_two_stores_that_announce_a_record_costs_nothing)
+{
+	struct unit_ring u;
+	struct fr_image *image;
+	uint64_t lost[FRM_LOSS_COUNT];
+
+	for (uint64_t written = 0; written < 300; written += 7) {
+		unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+		unit_write_many(&u, 0, written);
+		u.lane[0].head->next_seq++; /* and here it dies, before next_pos */
+		image = unit_image(&u, 0);
+		unit_account(image, 0, lost);
+		assert_int_equal(fr_image_lane(image, 0)->next_seq, written);
+		assert_int_equal(lost[FRM_LOSS_TORN] + lost[FRM_LOSS_DAMAGED], 0);
+		assert_false(fr_image_lane(image, 0)->head_damaged);
+		fr_image_close(image);
+		unit_ring_free(&u);
+	}
+}
+
 TEST(test_I4_a_writer_that_sleeps_for_three_laps_of_the_others_damages_nothing)
 {
 	struct unit_ring u;
@@ -413,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I6_every_number_is_a_record_or_one_named_loss_after_any_count_of_records),
 		cmocka_unit_test(test_I3_a_writer_killed_between_reserve_and_commit_costs_its_own_record),
+		cmocka_unit_test(test_I3_a_writer_killed_between_the_two_stores_that_announce_a_record_costs_nothing),
 		cmocka_unit_test(test_I4_a_writer_that_sleeps_for_three_laps_of_the_others_damages_nothing),
 		cmocka_unit_test(test_I1_a_record_of_an_older_lap_put_back_in_its_place_is_not_valid),
 		cmocka_unit_test(test_I1_a_record_copied_to_another_place_or_lane_is_not_valid),
