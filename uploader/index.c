@@ -166,10 +166,11 @@ static int open_writer(struct fr_index *index)
 	/* spool/ is the truth: NORMAL keeps the index whole over a power cut, if perhaps a little behind */
 	snprintf(pragma, sizeof(pragma),
 		 "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA cache_size=-%d; PRAGMA secure_delete=0;"
-		 "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY",
+		 "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY",
 		 index->flags & FR_INDEX_REBUILD ? "OFF" : "NORMAL", CACHE_WRITER_KIB);
 	if (r == -ENODATA) {
-		r = fr_db_exec(index, "PRAGMA auto_vacuum=INCREMENTAL");
+		chmod(index->path, 0640); /* its journals take after it */
+		r = fr_db_exec(index, "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL");
 		if (!r)
 			r = fr_db_exec(index, pragma);
 		if (!r)

@@ -54,12 +54,66 @@ static void sql_fields(sqlite3_context *context, int count, sqlite3_value **valu
 	sqlite3_reset(fields->event);
 }
 
-static int run(struct fr_index *index, const char *sql, fr_index_row row, void *data)
-{
+struct row {
+	int columns;
 	const char **names, **values;
+	int *types;
+	char **digits; /* allocated, of blobs */
+};
+
+static void row_done(struct row *row)
+{
+	for (int i = 0; row->digits && i < row->columns; i++)
+		free(row->digits[i]);
+	free(row->names);
+	free(row->values);
+	free(row->types);
+	free(row->digits);
+}
+
+static int row_make(struct row *row, int columns)
+{
+	size_t count = (size_t)columns + 1;
+
+	*row = (struct row){ .columns = columns };
+	row->names = calloc(count, sizeof(*row->names));
+	row->values = calloc(count, sizeof(*row->values));
+	row->types = calloc(count, sizeof(*row->types));
+	row->digits = calloc(count, sizeof(*row->digits));
+	return row->names && row->values && row->types && row->digits ? 0 : -ENOMEM;
+}
+
+static int fill(struct row *row, sqlite3_stmt *statement)
+{
+	for (int i = 0; i < row->columns; i++) {
+		int type = sqlite3_column_type(statement, i);
+
+		row->names[i] = sqlite3_column_name(statement, i);
+		row->types[i] = FR_SQL_TEXT;
+		if (type == SQLITE_BLOB) {
+			const uint8_t *bytes = sqlite3_column_blob(statement, i);
+			size_t size = (size_t)sqlite3_column_bytes(statement, i);
+			char *digits = realloc(row->digits[i], 2 * size + 1);
+
+			if (!digits)
+				return -ENOMEM;
+			fr_hex(digits, bytes, size);
+			row->values[i] = row->digits[i] = digits;
+			continue;
+		}
+		row->values[i] = (const char *)sqlite3_column_text(statement, i);
+		if (type == SQLITE_INTEGER || (type == SQLITE_FLOAT && row->values[i] && !strchr(row->values[i], 'n')))
+			row->types[i] = FR_SQL_NUMBER; /* but not Inf */
+	}
+	return 0;
+}
+
+static int run(struct fr_index *index, const char *sql, fr_index_row each, void *data)
+{
 	FR_STMT statement = NULL;
-	int *types, columns, r;
 	const char *tail = sql;
+	struct row row;
+	int r;
 
 	while (*tail) {
 		r = fr_db_error(sqlite3_prepare_v2(index->db, tail, -1, &statement, &tail));
@@ -67,22 +121,13 @@ static int run(struct fr_index *index, const char *sql, fr_index_row row, void *
 			return r;
 		if (!statement)
 			continue; /* a comment, or nothing */
-		columns = sqlite3_column_count(statement);
-		names = calloc((size_t)columns + 1, sizeof(*names));
-		values = calloc((size_t)columns + 1, sizeof(*values));
-		types = calloc((size_t)columns + 1, sizeof(*types));
-		r = names && values && types ? 0 : -ENOMEM;
+		r = row_make(&row, sqlite3_column_count(statement));
 		while (!r && (r = fr_db_step(statement)) == 1) {
-			for (int i = 0; i < columns; i++) {
-				names[i] = sqlite3_column_name(statement, i);
-				types[i] = sqlite3_column_type(statement, i);
-				values[i] = (const char *)sqlite3_column_text(statement, i);
-			}
-			r = row(data, columns, names, values, types);
+			r = fill(&row, statement);
+			if (!r)
+				r = each(data, row.columns, row.names, row.values, row.types);
 		}
-		free(names);
-		free(values);
-		free(types);
+		row_done(&row);
 		if (r)
 			return r;
 		sqlite3_finalize(statement);
