@@ -2,9 +2,10 @@
 /*
  * attach.c - which program records an event on this kernel, and how it gets there.
  *
- * Owns: the embedded objects, and the choice among their programs. The programs of one event are tried in the order of
- * core.bpf.c, then plain.bpf.c. All that were chosen are loaded at once; only if the kernel refuses that, each is loaded
- * alone, so that one refusal costs one event, and that event's next program is tried.
+ * Owns: the embedded objects, and the choice among their programs. The programs of one event are
+ * tried in the order of core.bpf.c, then plain.bpf.c. All that were chosen are loaded at once; only
+ * if the kernel refuses that, each is loaded alone, so that one refusal costs one event, and that
+ * event's next program is tried.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include "bpf/plain.skel.h"
 
 #define CANDIDATES_MAX 8
+#define VMLINUX_BTF    "/sys/kernel/btf/vmlinux"
 
 enum { CORE, PLAIN, OBJECTS };
 
@@ -38,7 +40,15 @@ struct choice {
 
 static struct bpf_object *open_object(int which)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = which == CORE ? "fr_core" : "fr_plain");
+	/*
+	 * Types that this kernel lacks are looked for in vmlinux alone. Left to itself, libbpf
+	 * would go through the BTF of all modules, which needs CAP_SYS_ADMIN, and refuse the
+	 * program when it may not.
+	 */
+	LIBBPF_OPTS(bpf_object_open_opts, opts,
+		    .object_name = which == CORE ? "fr_core" : "fr_plain",
+		    .btf_custom_path =
+			    which == CORE && access(VMLINUX_BTF, R_OK) == 0 ? VMLINUX_BTF : NULL);
 	size_t size;
 	const void *elf = which == CORE ? core_bpf__elf_bytes(&size) : plain_bpf__elf_bytes(&size);
 	struct bpf_object *object = bpf_object__open_mem(elf, size, &opts);
@@ -79,7 +89,8 @@ static int class_of_program(const char *program)
 	for (unsigned c = 0; end && c < FR_CLASS_COUNT; c++) {
 		const char *symbol = fr_catalogue_by_class(c)->symbol;
 
-		if (strlen(symbol) == (size_t)(end - program) && memcmp(symbol, program, (size_t)(end - program)) == 0)
+		if (strlen(symbol) == (size_t)(end - program) &&
+		    memcmp(symbol, program, (size_t)(end - program)) == 0)
 			return (int)c;
 	}
 	return -1;
@@ -90,7 +101,9 @@ static bool section_hook(const char *section, struct candidate *candidate)
 	static const struct {
 		const char *prefix;
 		enum fr_bpf_variant variant;
-	} kind[] = { { "tp_btf/", FR_BPF_TP_BTF }, { "raw_tp/", FR_BPF_RAW_TP }, { "tp/", FR_BPF_TRACEPOINT } };
+	} kind[] = { { "tp_btf/", FR_BPF_TP_BTF },
+		     { "raw_tp/", FR_BPF_RAW_TP },
+		     { "tp/", FR_BPF_TRACEPOINT } };
 
 	for (unsigned i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
 		size_t length = strlen(kind[i].prefix);
@@ -104,7 +117,8 @@ static bool section_hook(const char *section, struct candidate *candidate)
 	return false;
 }
 
-static void list_candidates(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, struct choice *choices)
+static void list_candidates(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel,
+			    struct choice *choices)
 {
 	const char *why[FR_CLASS_COUNT] = { 0 };
 
@@ -127,7 +141,8 @@ static void list_candidates(struct fr_bpf *bpf, const struct fr_bpf_kernel *kern
 				there = fr_bpf_kernel_typed(kernel, candidate.hook, &why[c]);
 			if (!there || choices[c].count == CANDIDATES_MAX)
 				continue;
-			snprintf(candidate.program, sizeof(candidate.program), "%s", bpf_program__name(program));
+			snprintf(candidate.program, sizeof(candidate.program), "%s",
+				 bpf_program__name(program));
 			choices[c].candidate[choices[c].count++] = candidate;
 		}
 		bpf_object__close(object);
@@ -142,9 +157,12 @@ static const struct candidate *chosen(const struct choice *choice)
 	return choice->at < choice->count ? &choice->candidate[choice->at] : NULL;
 }
 
-static int attach_classic(const struct fr_bpf_kernel *kernel, const char *path, struct fr_bpf_hook *hook)
+static int attach_classic(const struct fr_bpf_kernel *kernel, const char *path,
+			  struct fr_bpf_hook *hook)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .sample_period = 1 };
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT,
+					.size = sizeof(attr),
+					.sample_period = 1 };
 	int id = fr_bpf_kernel_tracepoint_id(kernel, path), fd;
 
 	if (id < 0)
@@ -160,7 +178,8 @@ static int attach_classic(const struct fr_bpf_kernel *kernel, const char *path, 
 		return 0;
 	}
 	hook->link_fd = -1;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, hook->prog_fd) < 0 || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, hook->prog_fd) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
 		int error = -errno;
 
 		close(fd);
@@ -170,8 +189,8 @@ static int attach_classic(const struct fr_bpf_kernel *kernel, const char *path, 
 	return 0;
 }
 
-static int attach_one(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, unsigned c, const struct candidate *candidate,
-		      int prog_fd)
+static int attach_one(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, unsigned c,
+		      const struct candidate *candidate, int prog_fd)
 {
 	struct fr_bpf_hook *hook = &bpf->hook[c];
 	int error = 0;
@@ -203,7 +222,8 @@ static int attach_one(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, un
 	return 0;
 }
 
-static int prepare(struct fr_bpf *bpf, struct bpf_object *object, const struct choice *choices, unsigned classes)
+static int prepare(struct fr_bpf *bpf, struct bpf_object *object, const struct choice *choices,
+		   unsigned classes)
 {
 	struct bpf_map *map;
 	struct bpf_program *program;
@@ -235,7 +255,8 @@ static int prepare(struct fr_bpf *bpf, struct bpf_object *object, const struct c
 }
 
 /* Loads the chosen programs of these classes (bits) from one object, and attaches them. */
-static void load(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, int which, struct choice *choices, unsigned classes)
+static void load(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, int which,
+		 struct choice *choices, unsigned classes)
 {
 	struct bpf_object *object = open_object(which);
 	int error = object ? prepare(bpf, object, choices, classes) : -ENOMEM;
@@ -259,10 +280,12 @@ static void load(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, int whi
 			continue;
 		if (!result)
 			result = attach_one(bpf, kernel, c, candidate,
-					    bpf_program__fd(bpf_object__find_program_by_name(object, candidate->program)));
+					    bpf_program__fd(bpf_object__find_program_by_name(
+						    object, candidate->program)));
 		if (!result)
 			continue;
-		snprintf(why, sizeof(why), "%s %.47s: %s%s%.70s", fr_bpf_variant_name(candidate->variant), candidate->hook,
+		snprintf(why, sizeof(why), "%s %.47s: %s%s%.70s",
+			 fr_bpf_variant_name(candidate->variant), candidate->hook,
 			 strerror(-result), bpf->last_line[0] ? ": " : "", bpf->last_line);
 		fr_bpf_fail(bpf, c, why);
 		choices[c].at++;
@@ -292,7 +315,8 @@ void fr_bpf_attach(struct fr_bpf *bpf)
 		for (unsigned c = 0; c < FR_CLASS_COUNT; c++) {
 			const struct candidate *candidate = chosen(&choices[c]);
 
-			if ((waiting & 1u << c) && bpf->hook[c].probe.state == FR_BPF_FAILED && candidate && candidate->object < which)
+			if ((waiting & 1u << c) && bpf->hook[c].probe.state == FR_BPF_FAILED &&
+			    candidate && candidate->object < which)
 				which = candidate->object;
 		}
 		if (which == OBJECTS)
@@ -300,7 +324,8 @@ void fr_bpf_attach(struct fr_bpf *bpf)
 		for (unsigned c = 0; c < FR_CLASS_COUNT; c++) {
 			const struct candidate *candidate = chosen(&choices[c]);
 
-			if ((waiting & 1u << c) && bpf->hook[c].probe.state == FR_BPF_FAILED && candidate && candidate->object == which)
+			if ((waiting & 1u << c) && bpf->hook[c].probe.state == FR_BPF_FAILED &&
+			    candidate && candidate->object == which)
 				classes |= 1u << c;
 		}
 		load(bpf, &kernel, which, choices, classes);
