@@ -5,7 +5,7 @@
 # Console: ttyS0. What the host is to judge goes to ttyS1 (report, witness), where no kernel message interferes.
 
 /bin/busybox --install -s /bin
-export PATH=/bin
+export PATH=/usr/bin:/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
@@ -48,7 +48,7 @@ wait_for() {
 mount_ext4() {
 	wait_for "$1" || return 1
 	[ "$(dd if="$1" bs=2 skip=540 count=1 2>/dev/null | hexdump -e '1/2 "%04x"')" = ef53 ] ||
-		/sbin/mke2fs -q -F -t ext4 -b 4096 "$1"
+		/usr/bin/mke2fs -q -F -t ext4 -b 4096 "$1"
 	mkdir -p "$2"
 	mount -t ext4 ${3:+-o "$3"} "$1" "$2"
 }

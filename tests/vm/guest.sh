@@ -6,7 +6,7 @@
 # sh, after guest-init.sh), lets it run through panic and warm reset, and judges what came back:
 #
 #	vm_begin				skips (77) what cannot run a guest; makes the scratch folder $vm
-#	vm_program $FR_BUILD/flightrec ...	into /bin, with the shared libraries it needs
+#	vm_program $FR_BUILD/flightrec ...	into /usr/bin, with the shared libraries it needs
 #	vm_modules ramoops nd_e820 ...		kernel modules, for `load` in the guest
 #	vm_script <<'GUEST' ... GUEST		what the guest does, at every boot of it
 #	vm_run 'memmap=64M!0x8000000' [QEMU's arguments]
@@ -47,14 +47,13 @@ vm_begin() {
 	ldd "$(command -v busybox)" >/dev/null 2>&1 && vm_skip "busybox is not static (make deps DEPS=vm)"
 	vm_kernel
 	vm=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-vm.XXXXXX")
-	trap 'rm -rf "$vm"' EXIT
-	mkdir -p "$vm"/root/{bin,lib,modules,proc,sys,dev,mnt,tmp,run,var/lib,etc}
+	# VM_KEEP=FOLDER: what was said is kept there
+	trap '[[ -z ${VM_KEEP:-} ]] || { mkdir -p "$VM_KEEP" && cp "$vm"/{console,report} "$VM_KEEP"; }; rm -rf "$vm"' EXIT
+	mkdir -p "$vm"/root/{bin,usr/bin,lib,modules,proc,sys,dev,mnt,tmp,run,var/lib,etc}
 	cp "$(command -v busybox)" "$vm/root/bin/busybox"
 	cp "$vm_here/guest-init.sh" "$vm/root/init"
 	chmod +x "$vm/root/init"
-	mkdir "$vm/root/sbin"
 	vm_program "$(command -v mke2fs)"
-	mv "$vm/root/bin/mke2fs" "$vm/root/sbin/"
 	cp /etc/mke2fs.conf "$vm/root/etc/"
 }
 
@@ -100,12 +99,12 @@ vm_fetch_kernel() {
 	mv "$new" "$vm_kernel_dir"
 }
 
-# A program, and below /lib the shared libraries it needs.
+# A program, and the shared libraries it needs. Where busybox has an applet of that name, call it by its whole path.
 vm_program() {
 	local program library
 	for program; do
 		[[ -x $program ]] || vm_fail "$program is not built"
-		cp "$program" "$vm/root/bin/"
+		cp "$program" "$vm/root/usr/bin/"
 		while read -r library; do
 			[[ -e $vm/root$library ]] || install -D "$library" "$vm/root$library"
 		done < <(ldd "$program" 2>/dev/null | grep -oE '/[^ ]+' | sort -u)

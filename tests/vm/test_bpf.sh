@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # check-timeout: 200
-# On the release's kernel every eBPF event attaches; who started, what killed it and who sent the signal is recorded. A
+# On the release's kernel every eBPF event attaches, with the capabilities of the daemon's unit and no others; who started, what killed it and who sent the signal is recorded. A
 # daemon that is killed loses nothing of what happens until the next one takes over: programs and buffers stay pinned.
 # At last the kernel runs out of memory for a cgroup, and a block device fails a request.
 set -uo pipefail
@@ -9,7 +9,10 @@ set -uo pipefail
 . "$(dirname "$0")/guest.sh"
 
 vm_begin
-vm_program "$FR_BUILD/flightrec" "$FR_BUILD/flightrecd" "$FR_BUILD/tests/vm/witness"
+vm_program "$FR_BUILD/flightrec" "$FR_BUILD/flightrecd" "$FR_BUILD/tests/vm/witness" "$(command -v setpriv)"
+capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$vm_here/../../systemd/flightrecd.service" | tr A-Z a-z | sed 's/ *cap_/,+/g')
+vm_expect "the unit names the daemon's capabilities" test -n "$capabilities"
+echo "capabilities=-all$capabilities" >"$vm/root/capabilities"
 vm_modules virtio_pci virtio_blk
 vm_disk "$vm/disk"
 truncate -s 64M "$vm/bad"
@@ -24,9 +27,11 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
 export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
 mkdir -p /run/flightrec
+echo 3 >/proc/sys/kernel/perf_event_paranoid
+. /capabilities
 
 start() {
-	flightrecd >>/tmp/daemon.log 2>&1 &
+	/usr/bin/setpriv --no-new-privs --bounding-set "$capabilities" flightrecd >>/tmp/daemon.log 2>&1 &
 	daemon=$!
 	wait_for /run/flightrec/socket
 	tries=0
@@ -79,6 +84,7 @@ vm_run '' -drive file="$vm/disk",if=virtio,format=raw,cache=unsafe \
 	-drive file="blkdebug:$vm/blkdebug:$vm/bad",if=virtio,format=raw,cache=none
 
 vm_report status-text
+vm_expect "all probes record" grep -qE 'eBPF +([0-9]+) of \1 probes record' <(vm_report status-text)
 vm_report daemon | head -n 20
 vm_report events >"$vm/events"
 victim=$(vm_report victim)

@@ -29,6 +29,13 @@ facts() {
 	systemctl show "$1" -p ActiveState,SubState,NRestarts,StatusText,ExecMainStatus,ExecMainStartTimestampMonotonic \
 		-p ExecMainExitTimestampMonotonic,MemoryCurrent,Result
 }
+until_active() {
+	for ((i = 0; i < 60; i++)); do
+		systemctl -q is-active "$1" && return
+		sleep 0.5
+	done
+}
+until_active flightrecd.service
 if [[ ! -e /var/first-boot-is-over ]]; then
 	touch /var/first-boot-is-over
 	facts flightrecd.service | report daemon
@@ -53,7 +60,7 @@ if [[ ! -e /var/first-boot-is-over ]]; then
 		sleep 1
 		[[ $(systemctl show -p NRestarts --value flightrecd.service) == 0 ]] || break
 	done
-	sleep 2
+	until_active flightrecd.service
 	facts flightrecd.service | report daemon-hung
 
 	runuser -u nobody -- witness /tmp/paid-2 1000 2>/dev/null &
