@@ -3,6 +3,7 @@
 #include "pstore/dump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -137,12 +138,14 @@ static uint64_t ring_size(const struct survey *survey)
 	return need < FRM_RING_MAX ? need : FRM_RING_MAX;
 }
 
-static int create(const struct fr_dump *dump, const struct fr_boot *boot, const struct survey *survey, struct fr_ring *ring)
+static int create(const struct fr_dump *dump, const struct fr_boot *boot, const struct survey *survey, int dir, struct fr_ring *ring)
 {
 	struct fr_geometry geometry = { .ring_size = ring_size(survey), .lanes = 1 };
 	struct fr_identity identity = { .kind = FRM_KIND_HARVEST, .comm = "kernel", .creator = "flightrec " FR_VERSION };
 	int fd = memfd_create("flightrec-harvest", MFD_CLOEXEC), error;
 
+	if (fd < 0)
+		fd = openat(dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	memcpy(identity.ring_id, dump->ring_id, 16);
@@ -278,7 +281,8 @@ static int write_lines(struct fr_lane *lane, const struct fr_catalogue_ids *ids,
 	return error;
 }
 
-int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const struct fr_seen *seen, struct fr_dump_result *ret_result)
+int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const struct fr_seen *seen, int dir,
+		 struct fr_dump_result *ret_result)
 {
 	struct fr_dump_result result = { 0 };
 	struct fr_catalogue_ids ids;
@@ -288,7 +292,7 @@ int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const s
 	int fd, error;
 
 	look_over(dump, &survey);
-	fd = create(dump, boot, &survey, &ring);
+	fd = create(dump, boot, &survey, dir, &ring);
 	if (fd < 0)
 		return fd;
 	set_clocks(&ring, dump, boot, survey.last_ns + (boot ? boot->suspended_ns : 0));

@@ -48,10 +48,11 @@ struct fr_dump_result {
 };
 
 /*
- * Writes the dump into a ring in memory, as of this boot (NULL: a boot that we don't know, its id made from content).
- * Returns a descriptor, or a negative errno.
+ * Writes the dump into a ring in memory, or where that is forbidden in an unnamed file in `dir`, as of this boot (NULL: a boot
+ * that we don't know, its id made from content). Returns a descriptor, or a negative errno.
  */
-int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const struct fr_seen *seen, struct fr_dump_result *ret_result);
+int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const struct fr_seen *seen, int dir,
+		 struct fr_dump_result *ret_result);
 
 /* The boot id of a dump whose boot is not known. */
 void fr_dump_boot_id(const struct fr_dump *dump, const struct fr_boot *boot, uint8_t boot_id[16]);

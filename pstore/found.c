@@ -30,7 +30,7 @@ const char *fr_reason_name(enum frm_reason reason)
 void fr_found_path(struct fr_found *found, const char *dir, const char *name)
 {
 	char path[FR_PATH_MAX + 256];
-	size_t length = (size_t)snprintf(path, sizeof(path), "%s/%s", dir, name), skip;
+	size_t length = (size_t)snprintf(path, sizeof(path), "%s%s%s", dir, *name ? "/" : "", name), skip;
 
 	if (length >= sizeof(path))
 		length = sizeof(path) - 1;

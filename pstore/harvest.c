@@ -179,7 +179,7 @@ static int seal(struct harvest *harvest, const struct fr_dump *dump, struct fr_f
 	fr_dump_boot_id(dump, boot, boot_id);
 	error = fr_seen_load(harvest->spool, boot_id, &seen);
 	if (!error)
-		error = fd = fr_dump_ring(dump, boot, &seen, &result);
+		error = fd = fr_dump_ring(dump, boot, &seen, harvest->spool->dir, &result);
 	fr_seen_done(&seen);
 	if (error < 0)
 		return error;

@@ -184,7 +184,7 @@ static int load(const struct adding *adding, struct fr_harvest_file *file)
 	error = fr_source[file->kind].read(&file->evidence, FR_HARVEST_FILE_MAX, &file->bytes, &file->size);
 	if (error < 0) {
 		if (error != -ENOENT)
-			report(adding, file, FR_FATE_LEFT, error, error == -EFBIG ? "too large for a kernel's log" : strerror(-error), "");
+			report(adding, file, FR_FATE_LEFT, error, error == -EFBIG ? "too large for a kernel's log" : "can't be read", "");
 		return error == -ENOMEM ? error : -ECANCELED;
 	}
 	fr_sha256_init(&sha);
@@ -272,7 +272,7 @@ int fr_harvest_files_add(struct fr_harvest_files *files, struct fr_spool *spool,
 		if (error == -ENOMEM)
 			goto out;
 		snprintf(file.evidence.dir, sizeof(file.evidence.dir), "%s", path);
-		report(&adding, &file, FR_FATE_LEFT, error, strerror(-error), "");
+		report(&adding, &file, FR_FATE_LEFT, error, "can't be read", "");
 		error = 0;
 	}
 	if (list.left_out)

@@ -65,7 +65,7 @@ static int copy(const struct fr_spool *spool, int from, const char *name)
 
 	snprintf(temporary, sizeof(temporary), "%s.tmp", name);
 	unlinkat(spool->quarantine, temporary, 0);
-	fd = openat(spool->quarantine, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(spool->quarantine, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
 	if (fd < 0)
 		return -errno;
 	while (!error && (n = pread(from, buf, sizeof(buf), at)) != 0) {

@@ -93,7 +93,7 @@ static int take_rings(struct run *run, bool cautious)
 			struct fr_found found = { .fate = FR_FATE_LEFT, .source = "ring", .error = error };
 
 			fr_found_path(&found, run->dir[d], "");
-			snprintf(found.why, sizeof(found.why), "%s", strerror(-error));
+			strcpy(found.why, "can't be read");
 			if (!told(run, &found))
 				tell(run, &found);
 		}

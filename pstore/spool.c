@@ -17,7 +17,7 @@ static int open_below(int dir, const char *name, int *ret_fd)
 {
 	int fd;
 
-	if (mkdirat(dir, name, 0750) < 0 && errno != EEXIST)
+	if (mkdirat(dir, name, 0770) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -32,7 +32,7 @@ static int open_all(struct fr_spool *spool)
 	int error;
 
 	snprintf(path, sizeof(path), "%s/spool", spool->state);
-	error = fr_path_make(path, 0750);
+	error = fr_path_make(path, 0770);
 	if (error < 0)
 		return error;
 	spool->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -43,7 +43,7 @@ static int open_all(struct fr_spool *spool)
 	    (error = open_below(spool->dir, "harvested", &spool->harvested)) < 0 ||
 	    (error = open_below(spool->dir, "quarantine", &spool->quarantine)) < 0)
 		return error;
-	spool->lock = openat(spool->dir, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	spool->lock = openat(spool->dir, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0660);
 	return spool->lock < 0 ? -errno : 0;
 }
 
@@ -144,7 +144,7 @@ int fr_spool_put(int dir, const char *name, const void *bytes, size_t size, bool
 		return -ENAMETOOLONG;
 	if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
 		return -errno;
-	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
 	if (fd < 0)
 		return -errno;
 	error = write_fully(fd, bytes, size);

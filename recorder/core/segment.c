@@ -17,12 +17,14 @@
 #include "recorder/core/testpoint.h"
 
 #define BUFFER_BYTES (256u << 10)
+#define PIECE_BYTES  (8u << 20) /* sent on its way to the disk while the next one is written */
 
 struct fr_segment {
 	int dir, fd;
 	int error; /* the first one; sticks */
 	char name[FR_SEGMENT_NAME], temporary[FR_SEGMENT_NAME];
 	uint64_t size;	    /* bytes handed over so far */
+	uint64_t written, started; /* of these, in the file; and of these, on their way to the disk */
 	bool open;	    /* inside a chunk */
 	struct frm_chunk chunk;
 	uint64_t chunk_at;  /* where its header lies */
@@ -84,12 +86,12 @@ void fr_segment_head(struct frm_segment *head, const uint8_t ring_id[16], const 
 	head->crc = fr_crc32c(0, head, sizeof(*head));
 }
 
-static int write_fully(int fd, const void *bytes, size_t size)
+static int write_fully(struct fr_segment *segment, const void *bytes, size_t size)
 {
 	const unsigned char *p = bytes;
 
 	while (size) {
-		ssize_t n = write(fd, p, size);
+		ssize_t n = write(segment->fd, p, size < PIECE_BYTES ? size : PIECE_BYTES);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -97,6 +99,13 @@ static int write_fully(int fd, const void *bytes, size_t size)
 			return n < 0 ? -errno : -EIO;
 		p += n;
 		size -= (size_t)n;
+		segment->written += (uint64_t)n;
+		if (segment->written - segment->started >= PIECE_BYTES) {
+			/* a hint: it is fsync that makes it durable */
+			sync_file_range(segment->fd, (off_t)segment->started, (off_t)(segment->written - segment->started),
+					SYNC_FILE_RANGE_WRITE);
+			segment->started = segment->written;
+		}
 	}
 	return 0;
 }
@@ -111,7 +120,7 @@ static int fail(struct fr_segment *segment, int error)
 static int flush(struct fr_segment *segment)
 {
 	if (!segment->error && segment->used)
-		fail(segment, write_fully(segment->fd, segment->buffer, segment->used));
+		fail(segment, write_fully(segment, segment->buffer, segment->used));
 	segment->used = 0;
 	return segment->error;
 }
@@ -124,7 +133,7 @@ static int put(struct fr_segment *segment, const void *bytes, size_t size)
 	if (size > BUFFER_BYTES - segment->used && flush(segment) < 0)
 		return segment->error;
 	if (size >= BUFFER_BYTES)
-		return fail(segment, write_fully(segment->fd, bytes, size));
+		return fail(segment, write_fully(segment, bytes, size));
 	memcpy(segment->buffer + segment->used, bytes, size);
 	segment->used += size;
 	return 0;
@@ -151,7 +160,7 @@ int fr_segment_create(int dir, const struct frm_segment *head, struct fr_segment
 		free(segment);
 		return error;
 	}
-	segment->fd = openat(dir, segment->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	segment->fd = openat(dir, segment->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660); /* and the umask */
 	if (segment->fd < 0) {
 		error = -errno;
 		free(segment);

@@ -3,6 +3,7 @@
 #include "tests/unit/unit_story.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "pstore/attempt.h"
 #include "pstore/salvage.h"
@@ -297,6 +298,40 @@ TEST(test_poison_is_set_aside_on_the_second_try_and_an_unlucky_ring_is_not)
 	scratch_remove(&s);
 }
 
+TEST(test_a_full_disk_costs_nothing_but_time)
+{
+	struct rlimit old, limit;
+	struct fr_found found;
+	struct fr_spool *spool;
+	struct unit_ring u;
+	struct scratch s;
+	char name[64];
+
+	scratch_make(&s);
+	spool = open_spool(&s);
+	unit_ring_make(&u, 256 << 10, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&u, 0, 500);
+	scratch_put_ring(s.rings, &u, name);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	for (rlim_t most = 0; most < 40000; most += most < 200 ? 20 : 5000) {
+		limit = (struct rlimit){ most, old.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		assert_int_equal(found.fate, FR_FATE_FAILED);
+		assert_int_equal(found.error, -EFBIG);
+		assert_true(scratch_has(s.rings, name));
+		assert_int_equal(scratch_count(s.spool, ".frs") + scratch_count(s.spool, ".tmp"), 0);
+	}
+	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
+	assert_int_equal(found.fate, FR_FATE_SALVAGED);
+	assert_int_equal(found.records, 500);
+	unit_ring_free(&u);
+	fr_spool_close(spool);
+	scratch_remove(&s);
+}
+
 TEST(test_whoever_holds_the_spool_keeps_others_out)
 {
 	struct fr_spool *one, *other;
@@ -367,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_a_ring_that_claims_to_be_another_is_set_aside),
 		cmocka_unit_test(test_I13_a_ring_of_a_newer_version_stays_where_it_is),
 		cmocka_unit_test(test_poison_is_set_aside_on_the_second_try_and_an_unlucky_ring_is_not),
+		cmocka_unit_test(test_a_full_disk_costs_nothing_but_time),
 		cmocka_unit_test(test_whoever_holds_the_spool_keeps_others_out),
 		cmocka_unit_test(test_I8_no_single_flipped_bit_of_a_small_ring_stops_recovery),
 	};
