@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# What `make bench` runs. The peer is built when LTTng-UST is installed.
+ifneq ($(wildcard recorder/client/*.c),)
+$(eval $(call program,tests/bench/bench_event,tests/bench/bench_event.c,flightrec,))
+$(eval $(call program,tests/bench/bench_floor,tests/bench/bench_floor.c,fr_core,))
+BENCHES += $(O)/tests/bench/bench_event $(O)/tests/bench/bench_floor
+
+ifeq ($(call has,lttng-ust),yes)
+$(eval $(call program,tests/bench/bench_lttng,tests/bench/bench_lttng.c,,$(shell pkg-config --libs lttng-ust) -ldl))
+BENCHES += $(O)/tests/bench/bench_lttng
+endif
+
+ifneq ($(and $(wildcard tests/bench/index_bench.c),$(filter yes,$(call has,sqlite3))),)
+$(eval $(call program,tests/bench/index_bench,tests/bench/index_bench.c,fr_uploader fr_pstore fr_core,$(shell pkg-config --libs sqlite3 libcurl libzstd) -lm))
+BENCHES += $(O)/tests/bench/index_bench
+endif
+endif
+
+FIGURES ?=
+bench: all $(BENCHES) ## print the figures (FIGURES="event index daemon": all)
+	$(Q)O=$(O) tests/bench/run.sh $(FIGURES)
+
+.PHONY: bench
