@@ -33,7 +33,7 @@ static const char help[] =
 	"\n"
 	"Examples:\n"
 	"  flightrec incidents --boot previous\n"
-	"  flightrec show --incident 3f9a            what happened around one of them\n";
+	"  flightrec show --around 3f9a              what happened around one of them\n";
 
 struct options {
 	const char *state, *boot;

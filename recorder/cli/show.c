@@ -33,7 +33,7 @@ static const char help[] =
 	"  -l, --level LEVEL       this level and graver ones: critical, error, warning, info, verbose or 1 to 5\n"
 	"  -g, --grep TEXT         whose fields contain the text, upper or lower case\n"
 	"      --session GLOB      of a session with that name\n"
-	"      --around INCIDENT[:SECONDS]   the 30 (or so many) seconds before a death, and 1 after\n"
+	"      --around INCIDENT[:SECONDS]   the 30 (or so many) seconds before a death, and at most 1 after\n"
 	"  -n, --last N            only the newest N; 0 is all (default: 1000 on a terminal, else all)\n"
 	"\n"
 	"How:\n"

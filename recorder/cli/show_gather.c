@@ -208,7 +208,7 @@ static int settle_incident(struct show *show)
 	memcpy(show->match.boot_id, incident.boot_id, 16);
 	show->match.one_boot = true;
 	show->match.query.since_boot_ns = time_ns > before ? time_ns - before : 1;
-	show->match.query.until_boot_ns = time_ns + AFTER_NS;
+	show->match.query.until_boot_ns = time_ns + (before < AFTER_NS ? before : AFTER_NS);
 	return FR_EXIT_GOOD;
 }
 
