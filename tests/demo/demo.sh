@@ -88,8 +88,11 @@ run flightrec index
 say "Who died, and of what"
 run flightrec incidents
 
-say "The last moments, kernel and applications in one order"
-run flightrec show -n 40
+say "The last moments of each till, kernel and applications in one order"
+for till in "$crashing" "$torn" "$killed"; do
+	id=$("$bin/flightrec" index --sql "SELECT id FROM incidents WHERE comm = 'shop' AND pid = $till" | tail -n 1)
+	run flightrec show --around "${id:0:12}:0.002" -n 9
+done
 
 say "Upload to a receiver on loopback, over TLS"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1 \
@@ -99,10 +102,23 @@ head -c 24 /dev/urandom | base64 >"$scratch/token"
 	--token-file "$scratch/token" --port-file "$scratch/port" 2>"$scratch/collector.log" &
 started+=($!)
 wait_for 10 "$scratch/port"
-run flightrec upload --endpoint "https://127.0.0.1:$(<"$scratch/port")/v1/batches" --ca-file "$scratch/cert.pem" \
+run flightrec upload --endpoint "https://127.0.0.1:$(<"$scratch/port")" --ca-file "$scratch/cert.pem" \
 	--token-file "$scratch/token" --database 7d9f9a3e-3c1d-4a52-8a43-6f0b1f5c2e10
 
 say "Verdict: what came back, against what was witnessed outside the rings"
-good=1
-verdict=$("$bin/tests/demo/verdict" "$scratch/witness" "$FLIGHTREC_STATE_DIR/spool") || good=0
-echo "$verdict"
+good=yes
+verdict=$("$bin/tests/demo/verdict" "$scratch/witness" "$FLIGHTREC_STATE_DIR/spool") || good=
+sed '$d' <<<"$verdict"
+totals=$(tail -n 1 <<<"$verdict")
+indexed=$("$bin/flightrec" index --sql 'SELECT count(*) AS n FROM events' | tail -n 1)
+acknowledged=$(awk '{ n += $7 } END { print n + 0 }' "$FLIGHTREC_STATE_DIR/spool/acks.log")
+received=$("$bin/flightrec-collector" --db "$scratch/fleet.db" --stats | sed 's/.*"unique":\([0-9]*\).*/\1/')
+cat <<TABLE
+
+  orders    committed $(value committed "$totals"), recovered $(value recovered "$totals"), lost:$(sed 's/.*events=[0-9]*//; s/ lost_/ /g; s/\([a-z]*\)=\([0-9]*\)/\2 \1/g' <<<"$totals")
+  events    indexed $indexed, uploaded and acknowledged $acknowledged, kept by the receiver $received
+TABLE
+[[ $indexed == "$acknowledged" && $indexed == "$received" ]] || good=
+[[ $good ]] || { echo; echo "demo: FAILED: something is missing that should be there" >&2; exit 1; }
+echo
+echo "  every order that was committed and lies inside the horizon is back, once, and reached the receiver"
