@@ -10,7 +10,7 @@ set -uo pipefail
 
 vm_begin
 vm_program "$FR_BUILD/flightrec" "$FR_BUILD/flightrecd" "$FR_BUILD/tests/vm/witness" "$(command -v setpriv)"
-capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$vm_here/../../systemd/flightrecd.service" | tr A-Z a-z | sed 's/ *cap_/,+/g')
+capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$vm_here/../../systemd/flightrecd.service" | tr "[:upper:]" "[:lower:]" | sed 's/ *cap_/,+/g')
 vm_expect "the unit names the daemon's capabilities" test -n "$capabilities"
 echo "capabilities=-all$capabilities" >"$vm/root/capabilities"
 vm_modules virtio_pci virtio_blk
@@ -58,7 +58,7 @@ tail -n 4 /tmp/paid | report paid
 kill -KILL $daemon
 wait $daemon 2>/dev/null
 sleep 0.2
-touch /tmp/nobody-is-looking
+cat /etc/nobody-is-looking 2>/dev/null
 start
 
 # out of memory in a cgroup
@@ -97,7 +97,7 @@ vm_expect "its end by this signal" found "\"pid\":$victim,.*\"event\":\"proc.exi
 last=$(vm_report paid | awk '$2 == 1 { last = $3 } END { print last }')
 vm_expect "the last event that it committed itself ($last)" found "\"event\":\"order_paid\".*\"till\":1,\"number\":$last,"
 vm_expect "an incident with its cause" test "$(vm_report incidents | grep -c "\"pid\":$victim,")" -ge 1
-vm_expect "what happened while no daemon ran" found '"event":"proc.exec".*touch /tmp/nobody-is-looking'
+vm_expect "what happened while no daemon ran" found '"event":"proc.exec".*cat /etc/nobody-is-looking'
 vm_expect "who ran out of memory" found '"event":"mem.oom_kill".*"victim_comm":"tail"'
 vm_expect "the disk's failure" found '"event":"blk.error".*"sector":2048,'
 vm_expect "the daemon left in order" test "$(vm_report daemon-exit)" = 0
