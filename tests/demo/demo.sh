@@ -91,7 +91,7 @@ run flightrec incidents
 say "The last moments of each till, kernel and applications in one order"
 for till in "$crashing" "$torn" "$killed"; do
 	id=$("$bin/flightrec" index --sql "SELECT id FROM incidents WHERE comm = 'shop' AND pid = $till" | tail -n 1)
-	run flightrec show --around "${id:0:12}:0.002" -n 9
+	run flightrec show --around "${id:0:12}:0.001" -n 14
 done
 
 say "Upload to a receiver on loopback, over TLS"
