@@ -37,18 +37,29 @@ void fr_budget_load(const struct fr_outbox *outbox, uint64_t limit, int64_t now_
 	*ret_budget = budget;
 }
 
-int fr_budget_charge(const struct fr_outbox *outbox, struct fr_budget *budget, int64_t now_seconds, uint64_t bytes)
+static int store(const struct fr_outbox *outbox, const struct fr_budget *budget)
 {
 	char text[128];
-	int size;
+	int size = snprintf(text, sizeof text, "%" PRId64 " %" PRIu64, budget->day, budget->used);
+	size += snprintf(text + size, sizeof text - (size_t)size, " %08x\n", fr_crc32c(0, text, (size_t)size));
+	return fr_outbox_put_file(outbox, "budget", text, (size_t)size);
+}
 
+int fr_budget_charge(const struct fr_outbox *outbox, struct fr_budget *budget, int64_t now_seconds, uint64_t bytes)
+{
 	turn_day(budget, now_seconds);
 	if (budget->limit && budget->used + bytes > budget->limit)
 		return -EDQUOT;
 	budget->used += bytes;
-	size = snprintf(text, sizeof text, "%" PRId64 " %" PRIu64, budget->day, budget->used);
-	size += snprintf(text + size, sizeof text - (size_t)size, " %08x\n", fr_crc32c(0, text, (size_t)size));
-	return fr_outbox_put_file(outbox, "budget", text, (size_t)size);
+	return store(outbox, budget);
+}
+
+int fr_budget_refund(const struct fr_outbox *outbox, struct fr_budget *budget, uint64_t bytes)
+{
+	if (!bytes)
+		return 0;
+	budget->used -= bytes < budget->used ? bytes : budget->used;
+	return store(outbox, budget);
 }
 
 int64_t fr_budget_wait_seconds(const struct fr_budget *budget, int64_t now_seconds)

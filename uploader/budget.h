@@ -21,6 +21,8 @@ struct fr_budget {
 void fr_budget_load(const struct fr_outbox *outbox, uint64_t limit, int64_t now_seconds, struct fr_budget *ret_budget);
 /* -EDQUOT: not today. Else charged, durably. */
 int fr_budget_charge(const struct fr_outbox *outbox, struct fr_budget *budget, int64_t now_seconds, uint64_t bytes);
+/* What was charged and then not sent, such as to an endpoint that could not be reached. */
+int fr_budget_refund(const struct fr_outbox *outbox, struct fr_budget *budget, uint64_t bytes);
 /* Seconds until a new day begins. */
 int64_t fr_budget_wait_seconds(const struct fr_budget *budget, int64_t now_seconds);
 

@@ -268,10 +268,12 @@ void fr_http_post(struct fr_http *http, const struct fr_batch *batch, struct fr_
 	__attribute__((cleanup(free_list))) struct curl_slist *headers = NULL;
 	struct fr_http_answer *answer = ret_answer;
 	CURLcode code;
+	curl_off_t sent = 0;
 	long status = 0;
 
 	answer->result = FR_HTTP_NETWORK;
 	answer->status = 0;
+	answer->sent_bytes = 0;
 	answer->retry_after[0] = answer->location[0] = answer->body[0] = answer->error[0] = '\0';
 	answer->body_size = 0;
 	if (!add_headers(&headers, http, batch)) {
@@ -288,6 +290,8 @@ void fr_http_post(struct fr_http *http, const struct fr_batch *batch, struct fr_
 	code = curl_easy_perform(http->curl);
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
 	answer->result = result_of(code);
+	if (curl_easy_getinfo(http->curl, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && sent > 0)
+		answer->sent_bytes = (uint64_t)sent;
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
 		answer->status = (int)status;

@@ -34,6 +34,7 @@ enum fr_http_result {
 struct fr_http_answer {
 	enum fr_http_result result;
 	int status;
+	uint64_t sent_bytes; /* of the body */
 	char retry_after[64]; /* as sent, "" when not */
 	char location[256];
 	char body[FR_HTTP_ANSWER_MAX + 1];

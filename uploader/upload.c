@@ -208,9 +208,11 @@ static int try_once(struct fr_upload *upload, const struct fr_batch *batch)
 	if (r < 0)
 		return outbox_failed(upload, r);
 	FR_TESTPOINT("upload-charged");
-	upload->report->bytes_sent += batch->body_size;
 	fr_http_post(upload->http, batch, &upload->answer);
 	FR_TESTPOINT("upload-answered");
+	upload->report->bytes_sent += upload->answer.sent_bytes;
+	if (upload->answer.sent_bytes < batch->body_size)
+		fr_budget_refund(&upload->outbox, &upload->budget, batch->body_size - upload->answer.sent_bytes);
 	fr_answer_judge(batch, &upload->answer, now_seconds(), &verdict);
 	switch (verdict.answer) {
 	case FR_ANSWER_ACCEPTED:

@@ -204,6 +204,8 @@ TEST(test_the_budget_holds_over_a_restart_and_ends_with_the_day)
 	assert_int_equal(fr_budget_wait_seconds(&budget, noon), 43200);
 	assert_int_equal(fr_budget_charge(&outbox, &budget, noon - 86400, 1), -EDQUOT); /* a clock set back a day */
 	assert_int_equal(fr_budget_charge(&outbox, &budget, noon + 43200, 1), 0);
+	assert_int_equal(fr_budget_refund(&outbox, &budget, 1), 0);
+	assert_int_equal(budget.used, 0);
 	assert_int_equal(fr_outbox_put_file(&outbox, "budget", "20001 1 00000000\n", 17), 0);
 	fr_budget_load(&outbox, 1000, noon + 86400, &budget);
 	assert_int_equal(budget.used, 0);

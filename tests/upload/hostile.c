@@ -204,6 +204,7 @@ static void huge(int fd)
 
 static void do_deed(const char *deed, int fd, const struct message *m)
 {
+	static const char garbage[] = "\x16\x03\x01\xff\xfe\x00 no HTTP \n\n\n";
 	struct linger reset = { 1, 0 };
 
 	if (strcmp(deed, "forward") == 0) {
@@ -215,7 +216,7 @@ static void do_deed(const char *deed, int fd, const struct message *m)
 	} else if (strcmp(deed, "hang") == 0 || strcmp(deed, "half") == 0) {
 		wait_for_close(fd);
 	} else if (strcmp(deed, "garbage") == 0) {
-		say(fd, "\x16\x03\x01\xff\xfe\x00 no HTTP \n\n\n", 20);
+		say(fd, garbage, sizeof garbage);
 	} else if (strcmp(deed, "empty") == 0) {
 		answer(fd, 200, "", "");
 	} else if (strcmp(deed, "html") == 0) {

@@ -9,7 +9,7 @@
 killed_at() {
 	local point=$1 nth=$2
 	shift 2
-	flightrec=$bin/flightrec-testpoints FLIGHTREC_TESTPOINT=$point:$nth upload "$@"
+	flightrec=$bin/flightrec-testpoints FLIGHTREC_TESTPOINT=$point:$nth upload "$@" 2>/dev/null
 	[[ $code == 137 ]] || fail "$point:$nth is not reached (exit code $code)"
 }
 

@@ -74,7 +74,7 @@ fill 1 1 10
 start_hostile
 stop "$hostile_pid"
 hostile_pid=''
-upload "$hostile" -o give_up=100ms
+upload "$hostile" -o give_up=100ms -o budget_bytes_per_day=800
 expect_code 1
 expect_said "given up for now"
 expect_said "left:         10 events"
