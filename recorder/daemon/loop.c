@@ -15,7 +15,7 @@
 #define BATCH 64
 
 struct loop_source {
-	struct loop_source *next; /* among the removed */
+	struct loop_source *next;
 	loop_ready *ready;	  /* NULL: removed */
 	void *ctx;
 	uint32_t events;
@@ -124,6 +124,8 @@ int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void
 		free(source);
 		return error;
 	}
+	source->next = loop->sources;
+	loop->sources = source;
 	if (ret_source)
 		*ret_source = source;
 	return 0;
@@ -142,18 +144,22 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 		return;
 	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, source->fd, NULL);
 	source->ready = NULL; /* the batch at hand may still name it: freed after that */
-	source->next = loop->removed;
-	loop->removed = source;
+	loop->removed = true;
 }
 
-static void free_removed(struct loop *loop)
+static void free_sources(struct loop *loop, bool all)
 {
-	while (loop->removed) {
-		struct loop_source *next = loop->removed->next;
+	for (struct loop_source **at = &loop->sources; *at;) {
+		struct loop_source *source = *at;
 
-		free(loop->removed);
-		loop->removed = next;
+		if (!all && source->ready) {
+			at = &source->next;
+			continue;
+		}
+		*at = source->next;
+		free(source);
 	}
+	loop->removed = false;
 }
 
 int loop_open(struct loop *loop, void (*on_signal)(void *ctx, int number), void *ctx)
@@ -189,7 +195,7 @@ void loop_close(struct loop *loop)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
-	free_removed(loop);
+	free_sources(loop, true);
 }
 
 int loop_run(struct loop *loop)
@@ -207,7 +213,8 @@ int loop_run(struct loop *loop)
 			if (source->ready)
 				source->ready(source->ctx, events[i].events);
 		}
-		free_removed(loop);
+		if (loop->removed)
+			free_sources(loop, false);
 	}
 	return 0;
 }

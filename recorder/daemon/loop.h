@@ -23,10 +23,11 @@ struct loop_timer {
 
 struct loop {
 	int epoll, timer, signals;
-	struct loop_source *removed;
+	struct loop_source *sources;
 	struct loop_timer *timers;
 	void (*on_signal)(void *ctx, int number);
 	void *signal_ctx;
+	bool removed; /* some of the sources */
 	bool stop;
 };
 

@@ -169,7 +169,7 @@ static void drain_done(void *ctx, const struct worker_end *end)
 	struct own *own = ctx;
 	const struct drained *drained = end->result;
 	int error = end->error;
-	const char *why = "";
+	const char *why = end->signal ? strsignal(end->signal) : "";
 	bool unsaved = false;
 
 	if (error == 0 && drained->fate != FR_FATE_SALVAGED && drained->fate != FR_FATE_KNOWN) {

@@ -17,6 +17,12 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/log.h"
 
+/* What goes through the pipe. */
+struct answer {
+	int32_t error;
+	_Alignas(8) unsigned char result[WORKER_RESULT_MAX];
+};
+
 static void too_long(void *ctx)
 {
 	struct worker *worker = ctx;
@@ -29,10 +35,7 @@ static void too_long(void *ctx)
 /* First the error, then the result: less than PIPE_BUF, so it is in the pipe whole or not at all. */
 static void run(worker_job *job, void *ctx, int pipe)
 {
-	struct {
-		int32_t error;
-		unsigned char result[WORKER_RESULT_MAX];
-	} answer = { 0 };
+	struct answer answer = { 0 };
 	ssize_t put;
 
 	answer.error = job(ctx, answer.result);
@@ -104,10 +107,7 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job, void
 
 static void finish(struct worker *worker, int status)
 {
-	struct {
-		int32_t error;
-		unsigned char result[WORKER_RESULT_MAX];
-	} answer = { 0 };
+	struct answer answer = { 0 };
 	struct worker_end end = { .pid = worker->pid, .error = -ECANCELED };
 	ssize_t got = read(worker->pipe, &answer, sizeof(answer));
 

@@ -54,7 +54,7 @@ until_true() {
 start_daemon() {
 	local lines
 	lines=$(grep -c ' ready: ' "$log")
-	"${binary:-$flightrecd}" "${@:---no-bpf}" 2>>"$log" </dev/null &
+	"${binary:-$flightrecd}" "$@" 2>>"$log" </dev/null &
 	daemon=$!
 	until_true 10 daemon_ready "$lines" || fail "the daemon is not ready after 10 s"
 }
@@ -86,6 +86,12 @@ ready() { until_true 5 test -s "$scratch/$1" || fail "client $1 is not ready"; }
 segments() { find "$state/spool" -maxdepth 1 -name '*.frs' 2>/dev/null | sort; }
 # heads: what all segments say of themselves
 heads() { segments | xargs -r "$look" head; }
+# all_events: what all segments hold, a line each, in $scratch/events
+all_events() {
+	local files
+	mapfile -t files < <(segments)
+	"$look" events "${files[@]}" >"$scratch/events"
+}
 # segment_of PID WORDS...: there is a segment of that process, and its line has all the words
 segment_of() {
 	local line word

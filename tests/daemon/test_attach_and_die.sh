@@ -3,7 +3,7 @@
 # A program gets its ring from the daemon; its death is noticed at once, and what it recorded is in a segment within a second.
 . tests/daemon/lib.sh
 
-start_daemon
+start_daemon --no-bpf
 
 spawn victim hold 25
 victim=$child
@@ -54,7 +54,7 @@ done
 holds "eight that die together are all salvaged"
 
 stop_daemon
-"$look" events $(segments) >"$scratch/events" || fail "a segment can't be read"
+all_events || fail "a segment can't be read"
 grep -q "fr.process_died .*pid=$victim .*how=\"\\?signal 9" "$scratch/events" || fail "how it died is not recorded: $(grep process_died "$scratch/events")"
 grep -q ' fr.start ' "$scratch/events" || fail "no fr.start"
 grep -q ' fr.stop ' "$scratch/events" || fail "no fr.stop"

@@ -7,7 +7,7 @@
 
 committed() { od -An -t u8 -N 8 "$scratch/witness.$1" | tr -d ' '; }
 
-start_daemon
+start_daemon --no-bpf
 writers=()
 for i in 1 2 3; do
 	spawn "writer$i" write "$scratch/witness.$i"
@@ -20,7 +20,7 @@ for round in 1 2 3; do
 	before=$(committed 1)
 	sleep 0.2
 	(($(committed 1) > before)) || fail "writer 1 stands still while no daemon runs"
-	start_daemon
+	start_daemon --no-bpf
 	grep -q 'found 3 rings of running programs' <(tail -n 5 "$log") || fail "round $round: rings are not found again"
 done
 holds "three writers go on recording through three kills of the daemon, and are watched again each time"
@@ -29,7 +29,7 @@ holds "three writers go on recording through three kills of the daemon, and are 
 kill_daemon
 kill -KILL "${writers[0]}"
 wait "${writers[0]}" 2>/dev/null
-start_daemon
+start_daemon --no-bpf
 until_true 5 segment_of "${writers[0]}" reason=died vouched=1 || fail "who died without a daemon is not salvaged: $(heads)"
 kill -KILL "${writers[1]}"
 wait "${writers[1]}" 2>/dev/null
@@ -52,7 +52,7 @@ done
 
 # the daemon's own rings of all its lives
 stop_daemon
-"$look" events $(segments) >"$scratch/events"
+all_events
 starts=$(grep -c ' fr.start ' "$scratch/events")
 ((starts == 5)) || fail "$starts of 5 starts are recorded"
 [[ -z $(cut -d ' ' -f 1-3 "$scratch/events" | sort | uniq -d) ]] || fail "an event is in two segments"

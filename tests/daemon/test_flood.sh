@@ -6,7 +6,7 @@
 . tests/daemon/lib.sh
 
 printf '[server]\nconnections_max = 16\nrequest_timeout = 500ms\n' >"$FLIGHTREC_CONFIG"
-start_daemon
+start_daemon --no-bpf
 fds() { find "/proc/$daemon/fd" | wc -l; }
 idle=$(fds)
 

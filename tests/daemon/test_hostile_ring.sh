@@ -4,10 +4,11 @@
 # and does not become somebody else.
 . tests/daemon/lib.sh
 
-start_daemon
+start_daemon --no-bpf
+declare -A bad
 for how in grow cut scribble; do
 	spawn "$how" "$how"
-	declare "$how=$child"
+	bad[$how]=$child
 	ready "$how"
 done
 spawn good hold 5
@@ -17,7 +18,7 @@ status >/dev/null || fail "no status with rings like these"
 "$client" set acme.shop 4 >/dev/null || fail "no gates with rings like these"
 kill -0 "$daemon" || fail "the daemon is dead"
 until_true 12 grep -q 'has grown it from 65536' "$log" || fail "growth is not noticed: $(cat "$log")"
-find "$state/rings" -name "$grow-*" -size -100k | grep -q . || fail "growth is not undone"
+find "$state/rings" -name "${bad[grow]}-*" -size -100k | grep -q . || fail "growth is not undone"
 grep -q "has cut it from 65536 to 100" "$log" || fail "the cut is not noticed"
 sleep 0.1
 (($(grep -c 'has grown it\|has cut it' "$log") == 2)) || fail "more than a line each"
@@ -25,7 +26,7 @@ holds "growth is undone and said once, a cut is said once"
 
 kill -KILL "${children[@]}"
 until_true 5 segment_of "$good" events=5 || fail "the good one's ring: $(heads)"
-until_true 5 segment_of "$scribble" vouched=1 "uid=$(id -u)" comm=client || fail "the scribbled superblock was not mended: $(heads)"
+until_true 5 segment_of "${bad[scribble]}" vouched=1 "uid=$(id -u)" comm=client || fail "the scribbled superblock was not mended: $(heads)"
 grep -q 'which is put right' "$log" || fail "nothing said of the forged identity"
 holds "a superblock that was written over is put right before salvage: identity is the kernel's word"
 no_rings_of_clients() { [[ -z $(find "$state/rings" -name '*.ring' ! -name "$daemon-*") ]]; }

@@ -36,12 +36,12 @@ for point in "${points[@]}"; do
 	daemon=
 
 	: >"$log"
-	start_daemon
+	start_daemon --no-bpf
 	until_true 10 segment_of "$victim" events=9 || fail "killed at $point: $(heads); $(ls "$state/rings")"
 	stop_daemon
 	[[ -z $(ls -A "$state/rings") ]] || fail "killed at $point: left $(ls -A "$state/rings")"
 	[[ -z $(ls -A "$state/vouched") ]] || fail "killed at $point: left vouched/$(ls -A "$state/vouched")"
-	"$look" events $(segments) >"$scratch/events" || fail "killed at $point: a segment can't be read"
+	all_events || fail "killed at $point: a segment can't be read"
 	[[ -z $(cut -d ' ' -f 1-3 "$scratch/events" | sort | uniq -d) ]] || fail "killed at $point: an event twice"
 	numbers=$(grep ' counted ' "$scratch/events" | sed 's/.*number=//' | sort -n | tr '\n' ' ')
 	[[ $numbers == "0 1 2 3 4 5 6 7 8 " ]] || fail "killed at $point: recovered $numbers"

@@ -13,7 +13,7 @@ reload() {
 reloaded() { (($(grep -c 'configuration \(not \)\?reloaded' "$log") > $1)); }
 
 printf '[store]\nring_size = 128K\n' >"$FLIGHTREC_CONFIG"
-start_daemon
+start_daemon --no-bpf
 [[ $(value store.ring_size) == 131072 ]] || fail "the configuration is not in force: $(value store.ring_size)"
 
 printf '[store]\nring_size = 256K\n' >"$FLIGHTREC_CONFIG"
@@ -50,7 +50,7 @@ holds "with a broken configuration it does not start, and says why"
 holds "options: help, version, and 2 for what is wrong"
 
 : >"$FLIGHTREC_CONFIG"
-start_daemon
+start_daemon --no-bpf
 "$flightrecd" --no-bpf 2>"$scratch/out" && fail "two daemons on one state directory"
 grep -q 'another flightrecd runs' "$scratch/out" || fail "no word of the other: $(cat "$scratch/out")"
 holds "a second daemon on the same state directory is turned away"
