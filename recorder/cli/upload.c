@@ -244,6 +244,8 @@ static int run(const struct arguments *arguments, struct fr_upload *upload)
 	struct fr_upload_report report;
 	int r = fr_upload_run(upload, &report);
 
+	if (arguments->watch && r == 0 && !report.events_acked && !report.events_set_aside)
+		return FR_EXIT_NOTHING; /* goes on for days: only what happens is worth a line */
 	if (arguments->json)
 		print_json(r, &report);
 	else if (!arguments->quiet)
@@ -260,9 +262,12 @@ static int watch(const struct arguments *arguments, struct fr_upload *upload)
 	int result = FR_EXIT_GOOD;
 
 	while (!atomic_load(&stop)) {
-		uint64_t until = fr_clock_mono_ns() / 1000000 + arguments->config.interval_ms, now;
+		uint64_t until, now;
 
 		result = run(arguments, upload);
+		until = fr_clock_mono_ns() / 1000000 + arguments->config.interval_ms;
+		if (result == FR_EXIT_FAILED) /* set up wrongly: asking more often mends nothing */
+			until += arguments->config.retry_cap_ms;
 		while (!atomic_load(&stop) && (now = fr_clock_mono_ns() / 1000000) < until)
 			poll(NULL, 0, until - now < 1000 ? (int)(until - now) : 1000);
 	}
