@@ -2,8 +2,9 @@
 /*
  * block.bpf.h - blk.error.
  *
- * Completion runs wherever the interrupt found the CPU, so nobody's identity is recorded. Kernels before 5.18 have no
- * hook for errors alone: there each completed request is looked at, and left alone when it went well.
+ * Completion runs wherever the interrupt found the CPU, so nobody's identity is recorded. Kernels
+ * before 5.18 have no hook for errors alone: there each completed request is looked at, and left
+ * alone when it went well.
  */
 #include "bpf/emit.bpf.h"
 #include "bpf/kernel_types.h"
@@ -102,5 +103,6 @@ FR_PROBE(blk_error, block_rq_complete)
 		return 0;
 	if (error < 0)
 		return blk_failed((struct request *)ctx[0], 0, error, (__u32)ctx[2]);
-	return blk_failed((struct request *)ctx[0], (__u8)error, blk_errno((__u8)error), (__u32)ctx[2]);
+	return blk_failed((struct request *)ctx[0], (__u8)error, blk_errno((__u8)error),
+			  (__u32)ctx[2]);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * emit.bpf.h - how a program writes an event: room in the ring buffer, who it was, when, and a count of what did not fit.
+ * emit.bpf.h - how a program writes an event: room in the ring buffer, who it was, when, and a
+ * count of what did not fit.
  *
- * Owns: the maps that all programs share. The loader makes them and puts them in place of these definitions.
+ * Owns: the maps that all programs share. The loader makes them and puts them in place of these
+ * definitions.
  *
- * A PROGRAM of an event is called <symbol>__<anything>, <symbol> as in events.def; the loader tries those of one event
- * in the order of the file, and takes the first whose hook the kernel has. FR_PROBE() makes two: tp_btf and raw_tp.
+ * A PROGRAM of an event is called <symbol>__<anything>, <symbol> as in events.def; the loader tries
+ * those of one event in the order of the file, and takes the first whose hook the kernel has.
+ * FR_PROBE() makes two: tp_btf and raw_tp.
  */
 #ifndef BPF_EMIT_BPF_H
 #define BPF_EMIT_BPF_H
@@ -61,7 +64,7 @@ static __always_inline void begin(struct fr_kevent *head, __u16 event, __u16 siz
 	head->time_ns = now_ns();
 }
 
-/* Room for an event, counted as lost when there is none; a macro, because the size has to be a constant. */
+/* Room for an event, or a count of its loss; a macro, because the size has to be a constant. */
 #define FR_RESERVE(SYMBOL, symbol, flags) \
 	({ \
 		struct fr_kevent_##symbol *e_ = bpf_ringbuf_reserve(&events, sizeof(*e_), 0); \

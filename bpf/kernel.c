@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.c - what this kernel has: type information, file systems, tracepoints. Asked of the kernel, never of its version.
+ * kernel.c - what this kernel has: type information, file systems, tracepoints. Asked of the
+ * kernel, never of its version.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,8 @@ static bool is_fs(const char *path, long magic)
 
 static bool mount_on(struct fr_bpf *bpf, const char *type, const char *path)
 {
-	if (mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, type[0] == 'b' ? "mode=0700" : NULL) < 0) {
+	if (mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  type[0] == 'b' ? "mode=0700" : NULL) < 0) {
 		fr_bpf_log(bpf, 1, "cannot mount %s on %s: %s", type, path, strerror(errno));
 		return false;
 	}
@@ -48,14 +50,17 @@ bool fr_bpf_kernel_bpffs(struct fr_bpf *bpf, const char *dir)
 	if (!slash || slash == parent)
 		return false;
 	*slash = '\0';
-	if (!is_fs(parent, BPF_FS_MAGIC) && (strcmp(parent, usual) != 0 || !mount_on(bpf, "bpf", usual)))
+	if (!is_fs(parent, BPF_FS_MAGIC) &&
+	    (strcmp(parent, usual) != 0 || !mount_on(bpf, "bpf", usual)))
 		return false;
 	return mkdir(dir, 0700) == 0 || errno == EEXIST;
 }
 
 bool fr_bpf_kernel_boot_clock(void)
 {
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_ktime_get_boot_ns, NULL) == 1;
+	const enum bpf_func_id boot_clock = BPF_FUNC_ktime_get_boot_ns;
+
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, boot_clock, NULL) == 1;
 }
 
 void fr_bpf_kernel_open(struct fr_bpf *bpf, struct fr_bpf_kernel *kernel)
@@ -72,10 +77,10 @@ void fr_bpf_kernel_open(struct fr_bpf *bpf, struct fr_bpf_kernel *kernel)
 		bpf->missing |= FR_BPF_NO_BTF;
 
 	if (!(bpf->options.without & FR_BPF_NO_TRACEFS)) {
-		for (unsigned i = 0; i < sizeof(place) / sizeof(place[0]) && !kernel->tracefs[0]; i++)
+		for (unsigned i = 0; i < 2 && !kernel->tracefs[0]; i++)
 			if (is_fs(place[i], TRACEFS_MAGIC))
 				snprintf(kernel->tracefs, sizeof(kernel->tracefs), "%s", place[i]);
-		/* only classic tracepoints need it: with types there is no reason to change the machine */
+		/* only classic tracepoints need it: else there's no reason to change the machine */
 		if (!kernel->tracefs[0] && !kernel->btf && mount_on(bpf, "tracefs", place[0]))
 			snprintf(kernel->tracefs, sizeof(kernel->tracefs), "%s", place[0]);
 	}
@@ -89,7 +94,8 @@ void fr_bpf_kernel_close(struct fr_bpf_kernel *kernel)
 	kernel->btf = NULL;
 }
 
-bool fr_bpf_kernel_typed(const struct fr_bpf_kernel *kernel, const char *tracepoint, const char **ret_why)
+bool fr_bpf_kernel_typed(const struct fr_bpf_kernel *kernel, const char *tracepoint,
+			 const char **ret_why)
 {
 	char type[80];
 
@@ -104,7 +110,8 @@ bool fr_bpf_kernel_typed(const struct fr_bpf_kernel *kernel, const char *tracepo
 	return false;
 }
 
-static int read_small(const struct fr_bpf_kernel *kernel, const char *path, const char *file, char *buf, size_t size)
+static int read_small(const struct fr_bpf_kernel *kernel, const char *path, const char *file,
+		      char *buf, size_t size)
 {
 	char full[192];
 	ssize_t n;
@@ -139,7 +146,8 @@ static bool has_member(char *format, const char *name, unsigned offset, unsigned
 		unsigned has_offset, has_size;
 		char *end = strchr(at, ';');
 
-		if (at == format || at[-1] != ' ' || (at[length] != ';' && at[length] != '[') || !end)
+		if (at == format || at[-1] != ' ' || (at[length] != ';' && at[length] != '[') ||
+		    !end)
 			continue;
 		if (sscanf(end, "; offset:%u; size:%u;", &has_offset, &has_size) == 2)
 			return has_offset == offset && has_size == size;
@@ -170,7 +178,8 @@ static bool same_layout(const struct fr_bpf_kernel *kernel, const char *path)
 	return true;
 }
 
-bool fr_bpf_kernel_classic(const struct fr_bpf_kernel *kernel, const char *path, const char **ret_why)
+bool fr_bpf_kernel_classic(const struct fr_bpf_kernel *kernel, const char *path,
+			   const char **ret_why)
 {
 	if (!kernel->tracefs[0])
 		*ret_why = "tracefs is not mounted";

@@ -2,8 +2,9 @@
 /*
  * kernel_types.h - the members of kernel structs that our eBPF programs read, and no others.
  *
- * Owns: the only place where kernel structs are spelled out. Offsets here mean nothing: each access is relocated when
- * the program is loaded (CO-RE), by the names alone. A name after ___ is a flavour: the same struct in other kernels.
+ * Owns: the only place where kernel structs are spelled out. Offsets here mean nothing: each access
+ * is relocated when the program is loaded (CO-RE), by the names alone. A name after ___ is a
+ * flavour: the same struct in other kernels.
  */
 #ifndef BPF_KERNEL_TYPES_H
 #define BPF_KERNEL_TYPES_H

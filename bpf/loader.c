@@ -37,8 +37,8 @@ static void remember(struct fr_bpf *bpf, const char *line)
 {
 	if (!bpf->complaint[0])
 		snprintf(bpf->complaint, sizeof(bpf->complaint), "%s", line);
-	if (strncmp(line, "--", 2) && strncmp(line, "processed ", 10) && !strstr(line, "PROG LOAD LOG") &&
-	    strncmp(line, "libbpf: ", 8) && line[0] != ';')
+	if (strncmp(line, "--", 2) && strncmp(line, "processed ", 10) &&
+	    !strstr(line, "PROG LOAD LOG") && strncmp(line, "libbpf: ", 8) && line[0] != ';')
 		snprintf(bpf->last_line, sizeof(bpf->last_line), "%s", line);
 }
 
@@ -51,7 +51,7 @@ static int on_libbpf(enum libbpf_print_level level, const char *format, va_list 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (level == LIBBPF_WARN)
 			remember(logging, line);
-		/* what libbpf warns of is one variant that did not work: the probe's status tells the outcome */
+		/* it warns of a variant that did not work: the probe's status tells the outcome */
 		fr_bpf_log(logging, 2, "%s", line);
 	}
 	free(text);
@@ -72,8 +72,8 @@ void fr_bpf_fail(struct fr_bpf *bpf, unsigned class_no, const char *why)
 
 static void choose_knobs(struct fr_bpf *bpf)
 {
-	static const int always[] = { SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM,
-				      SIGXCPU, SIGXFSZ, SIGSYS };
+	static const int always[] = { SIGHUP,  SIGINT,	SIGQUIT, SIGILL,  SIGABRT, SIGBUS, SIGFPE,
+				      SIGKILL, SIGSEGV, SIGTERM, SIGXCPU, SIGXFSZ, SIGSYS };
 	static const int fault[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS };
 
 	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
@@ -119,7 +119,8 @@ static int choose_events(struct fr_bpf *bpf)
 /* The first thing that needs the kernel's consent: the kind of refusal tells what is missing. */
 static int make_events(struct fr_bpf *bpf)
 {
-	bpf->events_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "fr_events", 0, 0, bpf->options.ringbuf_bytes, NULL);
+	bpf->events_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "fr_events", 0, 0,
+					bpf->options.ringbuf_bytes, NULL);
 	if (bpf->events_fd >= 0)
 		return 0;
 	switch (errno) {
@@ -148,13 +149,15 @@ static int make_maps(struct fr_bpf *bpf)
 	error = make_events(bpf);
 	if (error)
 		return error;
-	bpf->counts_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "fr_counts", sizeof(key), sizeof(struct fr_kevent_count),
-					FR_KEVENT_ID_END, NULL);
+	bpf->counts_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "fr_counts", sizeof(key),
+					sizeof(struct fr_kevent_count), FR_KEVENT_ID_END, NULL);
 	if (bpf->counts_fd < 0)
 		return -errno;
 	if (bpf->ledger_fd < 0)
-		bpf->ledger_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_ledger", sizeof(key), sizeof(bpf->ledger), 1, NULL);
-	if (bpf->ledger_fd < 0 || bpf_map_update_elem(bpf->ledger_fd, &key, &bpf->ledger, BPF_ANY) < 0)
+		bpf->ledger_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_ledger", sizeof(key),
+						sizeof(bpf->ledger), 1, NULL);
+	if (bpf->ledger_fd < 0 ||
+	    bpf_map_update_elem(bpf->ledger_fd, &key, &bpf->ledger, BPF_ANY) < 0)
 		return -errno;
 	fr_bpf_pins_maps(bpf);
 	return 0;
@@ -174,7 +177,8 @@ static bool told_twice(struct fr_bpf *bpf, const struct fr_kevent *event)
 	if (event->event != FR_EVENT_PROC_EXIT || !event->start_time_ns)
 		return false;
 	for (unsigned i = 0; i < FR_BPF_EXITS; i++)
-		if (bpf->exits[i].pid == event->pid && bpf->exits[i].start_time_ns == event->start_time_ns)
+		if (bpf->exits[i].pid == event->pid &&
+		    bpf->exits[i].start_time_ns == event->start_time_ns)
 			return true;
 	bpf->exits[bpf->next_exit].pid = event->pid;
 	bpf->exits[bpf->next_exit].start_time_ns = event->start_time_ns;
@@ -279,7 +283,7 @@ static uint32_t round_ringbuf(uint32_t bytes)
 	return size;
 }
 
-/* One descriptor for the caller: the ring buffer's, and a timer for what the programs did not wake us for. */
+/* One descriptor: the ring buffer's, and a timer for what the programs did not wake us for. */
 static int make_wakeups(struct fr_bpf *bpf)
 {
 	const struct timespec period = { .tv_nsec = FR_BPF_PERIOD_MS * 1000000L };
@@ -288,7 +292,8 @@ static int make_wakeups(struct fr_bpf *bpf)
 
 	bpf->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	bpf->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (bpf->epoll_fd < 0 || bpf->timer_fd < 0 || timerfd_settime(bpf->timer_fd, 0, &timer, NULL) < 0 ||
+	if (bpf->epoll_fd < 0 || bpf->timer_fd < 0 ||
+	    timerfd_settime(bpf->timer_fd, 0, &timer, NULL) < 0 ||
 	    epoll_ctl(bpf->epoll_fd, EPOLL_CTL_ADD, bpf->timer_fd, &event) < 0 ||
 	    epoll_ctl(bpf->epoll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(bpf->ring), &event) < 0)
 		return -errno;
@@ -337,7 +342,8 @@ static int open_all(struct fr_bpf *bpf)
 	return 0;
 }
 
-int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, unsigned *ret_missing)
+int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf,
+		unsigned *ret_missing)
 {
 	struct fr_bpf *bpf = calloc(1, sizeof(*bpf));
 	size_t size = options->size < sizeof(*options) ? options->size : sizeof(*options);
@@ -351,7 +357,7 @@ int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, u
 	bpf->pin_fd = bpf->events_fd = bpf->counts_fd = bpf->ledger_fd = bpf->stats_fd = -1;
 	bpf->epoll_fd = bpf->timer_fd = -1;
 
-	libbpf_set_print(on_libbpf); /* and not put back: later calls shall be as silent */
+	libbpf_set_print(on_libbpf); /* not put back: later calls shall be as silent */
 	logging = bpf;
 	error = open_all(bpf);
 	logging = NULL;

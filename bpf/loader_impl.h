@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * loader_impl.h - what the loader's files share: loader.c (life, reading), pins.c (what outlives us), attach.c (which
- * program, how), kernel.c (what the kernel has).
+ * loader_impl.h - what the loader's files share: loader.c (life, reading), pins.c (what outlives
+ * us), attach.c (which program, how), kernel.c (what the kernel has).
  */
 #ifndef BPF_LOADER_IMPL_H
 #define BPF_LOADER_IMPL_H
@@ -52,8 +52,10 @@ struct fr_bpf {
 	unsigned next_exit;
 };
 
-__attribute__((format(printf, 3, 4))) void fr_bpf_log(struct fr_bpf *bpf, int level, const char *format, ...);
-void fr_bpf_fail(struct fr_bpf *bpf, unsigned class_no, const char *why); /* marks a probe as failed */
+__attribute__((format(printf, 3, 4)))
+void fr_bpf_log(struct fr_bpf *bpf, int level, const char *format, ...);
+/* Marks a probe as failed. */
+void fr_bpf_fail(struct fr_bpf *bpf, unsigned class_no, const char *why);
 static inline uint16_t fr_bpf_event_id(unsigned class_no)
 {
 	return fr_catalogue_by_class(class_no)->id;
@@ -66,11 +68,13 @@ struct fr_bpf_kernel {
 };
 void fr_bpf_kernel_open(struct fr_bpf *bpf, struct fr_bpf_kernel *kernel);
 void fr_bpf_kernel_close(struct fr_bpf_kernel *kernel);
-bool fr_bpf_kernel_bpffs(struct fr_bpf *bpf, const char *dir); /* mounts it on /sys/fs/bpf if it may */
+bool fr_bpf_kernel_bpffs(struct fr_bpf *bpf, const char *dir); /* mounts /sys/fs/bpf if it may */
 bool fr_bpf_kernel_boot_clock(void);
 /* Is the hook there? If not, *ret_why says so. */
-bool fr_bpf_kernel_typed(const struct fr_bpf_kernel *kernel, const char *tracepoint, const char **ret_why);
-bool fr_bpf_kernel_classic(const struct fr_bpf_kernel *kernel, const char *path, const char **ret_why);
+bool fr_bpf_kernel_typed(const struct fr_bpf_kernel *kernel, const char *tracepoint,
+			 const char **ret_why);
+bool fr_bpf_kernel_classic(const struct fr_bpf_kernel *kernel, const char *path,
+			   const char **ret_why);
 int fr_bpf_kernel_tracepoint_id(const struct fr_bpf_kernel *kernel, const char *path);
 
 /* attach.c: loads and attaches every probe that is FR_BPF_FAILED and has no reason yet. */
@@ -78,11 +82,13 @@ void fr_bpf_attach(struct fr_bpf *bpf);
 uint64_t fr_bpf_build_hash(const struct fr_bpf *bpf);
 
 /* pins.c */
-int fr_bpf_pins_open(struct fr_bpf *bpf);    /* locks; finds what is ours, sets aside what is not; -EBUSY */
+/* Locks; finds what is ours, sets aside what is not; -EBUSY. */
+int fr_bpf_pins_open(struct fr_bpf *bpf);
 void fr_bpf_pins_maps(struct fr_bpf *bpf);   /* pins new maps, before anything is attached */
 void fr_bpf_pins_probe(struct fr_bpf *bpf, unsigned class_no); /* pins a new link */
 void fr_bpf_pins_stamp(struct fr_bpf *bpf);  /* last of all: from here on the pins are whole */
-int fr_bpf_pins_previous(const struct fr_bpf *bpf, unsigned n); /* ring buffers of other stamps, oldest first; -1: no more */
+/* Ring buffers of other stamps, oldest first; -1: no more. */
+int fr_bpf_pins_previous(const struct fr_bpf *bpf, unsigned n);
 void fr_bpf_pins_drained(struct fr_bpf *bpf); /* they were read to their end */
 void fr_bpf_pins_remove(struct fr_bpf *bpf);
 

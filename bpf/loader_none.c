@@ -6,7 +6,8 @@
 
 #include "bpf/loader.h"
 
-int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf, unsigned *ret_missing)
+int fr_bpf_open(const struct fr_bpf_options *options, struct fr_bpf **ret_bpf,
+		unsigned *ret_missing)
 {
 	(void)options;
 	(void)ret_bpf;

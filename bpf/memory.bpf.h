@@ -7,8 +7,9 @@
 enum { FILE_PAGES, ANON_PAGES, SWAP_ENTRIES, SHMEM_PAGES }; /* MM_*, linux/mm_types_task.h */
 
 /*
- * Approximate on kernels that count by CPU, as the kernel's own report is. Elements are stepped over by hand: with an
- * index that is not spelled out as a number the compiler would step by the size of our short struct.
+ * Approximate on kernels that count by CPU, as the kernel's own report is. Elements are stepped
+ * over by hand: with an index that is not spelled out as a number the compiler would step by the
+ * size of our short struct.
  */
 static __always_inline __u64 resident_kib(struct mm_struct *mm, const int which)
 {

@@ -10,11 +10,13 @@
  *	stamp	  which build and options made all this
  *	previous_N  ring buffers of other stamps, oldest first, until they are read
  *
- * The stamp is made last and removed first. Pins without it, or with another, are not whole: their links go, their
- * drops are carried into the ledger, their ring buffer becomes the last previous_N, and new ones are made. So a daemon
- * may be killed between any two steps; only a kill between carrying and removing `counts` tells some drops twice.
+ * The stamp is made last and removed first. Pins without it, or with another, are not whole: their
+ * links go, their drops are carried into the ledger, their ring buffer becomes the last previous_N,
+ * and new ones are made. So a daemon may be killed between any two steps; only a kill between
+ * carrying and removing `counts` tells some drops twice.
  *
- * The directory is locked (flock) while a recorder has it open. The kernel drops the lock with the process.
+ * The directory is locked (flock) while a recorder has it open. The kernel drops the lock with the
+ * process.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -81,7 +83,8 @@ static int read_single(int fd, void *value, size_t size)
 	struct bpf_map_info info = { 0 };
 	uint32_t length = sizeof(info), key = 0;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) < 0 || info.value_size != size || info.max_entries != 1)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) < 0 || info.value_size != size ||
+	    info.max_entries != 1)
 		return -ENOENT;
 	return bpf_map_lookup_elem(fd, &key, value) < 0 ? -errno : 0;
 }
@@ -99,7 +102,8 @@ static void remove_links(struct fr_bpf *bpf)
 	}
 	rewinddir(dir); /* the place is shared with pin_fd */
 	while ((entry = readdir(dir)))
-		if (strncmp(entry->d_name, "link_", 5) == 0 || strncmp(entry->d_name, "prog_", 5) == 0)
+		if (strncmp(entry->d_name, "link_", 5) == 0 ||
+		    strncmp(entry->d_name, "prog_", 5) == 0)
 			unlinkat(bpf->pin_fd, entry->d_name, 0);
 	closedir(dir);
 }
@@ -107,7 +111,8 @@ static void remove_links(struct fr_bpf *bpf)
 /* The drops of a map that goes, into the ledger that stays. */
 static void carry(struct fr_bpf *bpf)
 {
-	int counts = get(bpf, "", "counts"), ledger = get(bpf, "", "ledger"), cpus = libbpf_num_possible_cpus();
+	int counts = get(bpf, "", "counts"), ledger = get(bpf, "", "ledger"),
+	    cpus = libbpf_num_possible_cpus();
 	struct fr_kevent_count *count = cpus > 0 ? calloc((size_t)cpus, sizeof(*count)) : NULL;
 	uint32_t key = 0;
 
@@ -138,10 +143,14 @@ static void set_aside(struct fr_bpf *bpf)
 	carry(bpf);
 	if (faccessat(bpf->pin_fd, "events", F_OK, 0) < 0)
 		return;
-	fr_bpf_log(bpf, 1, "the programs in the kernel are of another build or of other options: replacing them");
+	fr_bpf_log(bpf, 1,
+		   "the programs in the kernel are of another build or of other options: replacing "
+		   "them");
 	for (unsigned n = 0; n < PREVIOUS_MAX; n++) {
-		/* the last place is shared: more starts than that, killed one after the other, lose what came between */
-		if (n < PREVIOUS_MAX - 1 && faccessat(bpf->pin_fd, previous_name(n).text, F_OK, 0) == 0)
+		/* the last place is shared: more starts than that, killed one after the other, lose
+		 * what came between */
+		if (n < PREVIOUS_MAX - 1 &&
+		    faccessat(bpf->pin_fd, previous_name(n).text, F_OK, 0) == 0)
 			continue;
 		renameat(bpf->pin_fd, "events", bpf->pin_fd, previous_name(n).text);
 		break;
@@ -162,7 +171,8 @@ static void find_probes(struct fr_bpf *bpf, const struct fr_bpf_stamp *stamp)
 			hook->probe.state = FR_BPF_RESUMED;
 			hook->probe.variant = (enum fr_bpf_variant)stamp->variant[c];
 			hook->probe.pinned = true;
-			snprintf(hook->probe.hook, sizeof(hook->probe.hook), "%.47s", stamp->hook[c]);
+			snprintf(hook->probe.hook, sizeof(hook->probe.hook), "%.47s",
+				 stamp->hook[c]);
 			continue;
 		}
 		drop(bpf, "link_", symbol);
@@ -230,12 +240,15 @@ void fr_bpf_pins_probe(struct fr_bpf *bpf, unsigned class_no)
 	if (bpf->pin_fd < 0)
 		return;
 	if (hook->link_fd < 0) {
-		snprintf(hook->probe.why, sizeof(hook->probe.why), "ends with the recorder: this kernel pins no link of its kind");
+		snprintf(hook->probe.why, sizeof(hook->probe.why),
+			 "ends with the recorder: this kernel pins no link of its kind");
 		return;
 	}
-	hook->probe.pinned = pin(bpf, hook->prog_fd, "prog_", symbol) == 0 && pin(bpf, hook->link_fd, "link_", symbol) == 0;
+	hook->probe.pinned = pin(bpf, hook->prog_fd, "prog_", symbol) == 0 &&
+			     pin(bpf, hook->link_fd, "link_", symbol) == 0;
 	if (!hook->probe.pinned)
-		snprintf(hook->probe.why, sizeof(hook->probe.why), "ends with the recorder: it could not be pinned");
+		snprintf(hook->probe.why, sizeof(hook->probe.why),
+			 "ends with the recorder: it could not be pinned");
 }
 
 void fr_bpf_pins_stamp(struct fr_bpf *bpf)
@@ -250,11 +263,13 @@ void fr_bpf_pins_stamp(struct fr_bpf *bpf)
 		stamp.variant[c] = (uint8_t)bpf->hook[c].probe.variant;
 		snprintf(stamp.hook[c], sizeof(stamp.hook[c]), "%s", bpf->hook[c].probe.hook);
 	}
-	/* of whole pins the stamp is changed in place: they must not be without it for an instant */
+	/* of whole pins the stamp is changed in place: they must not be without it for an instant
+	 */
 	if (bpf->resumed)
 		fd = get(bpf, "", "stamp");
 	else
-		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_stamp", sizeof(key), sizeof(stamp), 1, NULL);
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fr_stamp", sizeof(key), sizeof(stamp), 1,
+				    NULL);
 	if (fd < 0 || bpf_map_update_elem(fd, &key, &stamp, BPF_ANY) < 0)
 		fr_bpf_log(bpf, 0, "cannot make the stamp of the pins: %s", strerror(errno));
 	else if (!bpf->resumed)

@@ -2,8 +2,8 @@
 /*
  * plain.bpf.c - the programs for kernels without BTF: classic tracepoints, nothing relocated.
  *
- * They know less: no parent, no start time, of an exit neither code nor signal. What they don't know is zero, and
- * FR_KEVENT_NO_BTF is set.
+ * They know less: no parent, no start time, of an exit neither code nor signal. What they don't
+ * know is zero, and FR_KEVENT_NO_BTF is set.
  */
 #include "bpf/emit.bpf.h"
 #include "bpf/plain.bpf.h"
@@ -30,7 +30,8 @@ SEC("tp/sched/sched_process_exec") int proc_exec__tp(struct plain_sched_process_
 		return 0;
 	identify(&e->head);
 	e->old_pid = (__u32)ctx->old_pid;
-	bpf_probe_read_kernel_str(e->filename, sizeof(e->filename), (char *)ctx + (ctx->filename & 0xffff));
+	bpf_probe_read_kernel_str(e->filename, sizeof(e->filename),
+				  (char *)ctx + (ctx->filename & 0xffff));
 	submit(e, 0);
 	return 0;
 }
@@ -58,7 +59,8 @@ SEC("tp/signal/signal_generate") int sig_generate__tp(struct plain_signal_genera
 	__u32 sig = (__u32)ctx->sig;
 	struct fr_kevent_sig_generate *e;
 
-	if (sig < 1 || sig > 64 || !(knobs.signals_always & BIT(sig)) || ctx->result == TRACE_SIGNAL_IGNORED)
+	if (sig < 1 || sig > 64 || !(knobs.signals_always & BIT(sig)) ||
+	    ctx->result == TRACE_SIGNAL_IGNORED)
 		return 0;
 	e = FR_RESERVE(SIG_GENERATE, sig_generate, FR_KEVENT_NO_BTF);
 	if (!e)
@@ -106,7 +108,8 @@ SEC("tp/oom/mark_victim") int mem_oom_kill__tp(struct plain_mark_victim *ctx)
 
 SEC("tp/block/block_rq_error") int blk_error__tp(struct plain_block_rq_error *ctx)
 {
-	struct fr_kevent_blk_error *e = FR_RESERVE(BLK_ERROR, blk_error, FR_KEVENT_NO_BTF | FR_KEVENT_NOBODY);
+	struct fr_kevent_blk_error *e =
+		FR_RESERVE(BLK_ERROR, blk_error, FR_KEVENT_NO_BTF | FR_KEVENT_NOBODY);
 
 	if (!e)
 		return 0;

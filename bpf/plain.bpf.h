@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * plain.bpf.h - what classic tracepoints hand to a program: records as /sys/kernel/tracing/events/.../format has them.
+ * plain.bpf.h - what classic tracepoints hand to a program: records as
+ * /sys/kernel/tracing/events/.../format has them.
  *
- * Nothing here is relocated, so the loader compares each member that is used with the kernel's format file
- * (PLAIN_MEMBERS) and leaves a tracepoint alone that looks different. Shared by both worlds.
+ * Nothing here is relocated, so the loader compares each member that is used with the kernel's
+ * format file (PLAIN_MEMBERS) and leaves a tracepoint alone that looks different. Shared by both
+ * worlds.
  */
 #ifndef BPF_PLAIN_BPF_H
 #define BPF_PLAIN_BPF_H

@@ -42,7 +42,8 @@ FR_PROBE(proc_exec, sched_process_exec)
 /*
  * args: struct task_struct *task, and since 6.16 bool group_dead
  *
- * Before, two last threads that leave together may both find that nobody lives: the loader drops the second.
+ * Before, two last threads that leave together may both find that nobody lives: the loader drops
+ * the second.
  */
 FR_PROBE(proc_exit, sched_process_exit)
 {
@@ -63,7 +64,8 @@ FR_PROBE(proc_exit, sched_process_exit)
 	if (!e)
 		return 0;
 	identify_current(&e->head);
-	/* it is the process that ends: its name, not that of the thread that happens to be the last */
+	/* it is the process that ends: its name, not that of the thread that happens to be the last
+	 */
 	leader = BPF_CORE_READ(task, group_leader);
 	BPF_CORE_READ_STR_INTO(&e->head.comm, leader, comm);
 

@@ -2,9 +2,10 @@
 /*
  * signal.bpf.h - sig.generate and sig.deliver.
  *
- * A signal is worth a record when it can end its target: no handler and a default that kills, or one of those that
- * people and supervisors end processes with (knobs.signals_always). Delivery is recorded for faults alone, because
- * only there does it tell more than generation: where the thread was.
+ * A signal is worth a record when it can end its target: no handler and a default that kills, or
+ * one of those that people and supervisors end processes with (knobs.signals_always). Delivery is
+ * recorded for faults alone, because only there does it tell more than generation: where the thread
+ * was.
  */
 #include "bpf/identity.bpf.h"
 
@@ -16,7 +17,8 @@
 
 #define BIT(sig) (1ull << ((sig) - 1))
 /* ignored by default: CHLD CONT URG WINCH; they stop: STOP TSTP TTIN TTOU */
-#define DEFAULT_HARMLESS (BIT(17) | BIT(18) | BIT(23) | BIT(28) | BIT(19) | BIT(20) | BIT(21) | BIT(22))
+#define DEFAULT_HARMLESS                                                                           \
+	(BIT(17) | BIT(18) | BIT(23) | BIT(28) | BIT(19) | BIT(20) | BIT(21) | BIT(22))
 
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED   1
@@ -40,7 +42,8 @@ static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig)
 	if (!sighand)
 		return 0;
 	at += (sig - 1) * bpf_core_type_size(struct k_sigaction);
-	at += bpf_core_field_offset(struct k_sigaction, sa) + bpf_core_field_offset(struct sigaction, sa_handler);
+	at += bpf_core_field_offset(struct k_sigaction, sa) +
+	      bpf_core_field_offset(struct sigaction, sa_handler);
 	bpf_probe_read_kernel(&handler, sizeof(handler), at);
 	return (__u64)handler;
 }
@@ -96,7 +99,8 @@ FR_PROBE(sig_deliver, signal_deliver)
 	struct fr_kevent_sig_deliver *e;
 	int code;
 
-	if (sig < 1 || sig > 64 || !(knobs.signals_fault & BIT(sig)) || (unsigned long)info <= SEND_SIG_PRIV)
+	if (sig < 1 || sig > 64 || !(knobs.signals_fault & BIT(sig)) ||
+	    (unsigned long)info <= SEND_SIG_PRIV)
 		return 0;
 	code = BPF_CORE_READ(info, si_code);
 	if (code <= 0) /* somebody sent it: there was no fault */

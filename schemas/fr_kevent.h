@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fr_kevent.h - what eBPF and user space say to each other: event ids, and one struct for each kernel event.
+ * fr_kevent.h - what eBPF and user space say to each other: event ids, and one struct for each
+ * kernel event.
  *
- * Generated from events.def, so both worlds always agree; a build that does not agree with what is pinned in the
- * kernel sees another FR_KEVENT_VERSION or another build stamp and replaces it.
+ * Generated from events.def, so both worlds always agree; a build that does not agree with what is
+ * pinned in the kernel sees another FR_KEVENT_VERSION or another build stamp and replaces it.
  *
- * A sample in the ring buffer is one struct fr_kevent_<symbol>. Numbers are native (eBPF and user space share the
- * machine); strings end with NUL or fill their array, an ARGV field has its size in <name>_size before it.
+ * A sample in the ring buffer is one struct fr_kevent_<symbol>. Numbers are native (eBPF and user
+ * space share the machine); strings end with NUL or fill their array, an ARGV field has its size in
+ * <name>_size before it.
  *
  * Freestanding: included by *.bpf.c and by user space.
  */
@@ -33,10 +35,11 @@
 enum fr_event_id {
 	FR_EVENT_NONE = 0,
 #define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) FR_EVENT_##SYMBOL = id,
-#define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc) FR_EVENT_##SYMBOL = id,
+#define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc)        \
+	FR_EVENT_##SYMBOL = id,
 #include "schemas/events.def"
-	FR_KEVENT_ID_END = 128, /* ids of eBPF's events are below: drop counters are indexed by them */
-	FR_EVENT_ID_END = 256,	/* all ids are below */
+	FR_KEVENT_ID_END = 128, /* ids of eBPF's events are below: they index drop counters */
+	FR_EVENT_ID_END = 256, /* all ids are below */
 };
 
 /* The events of eBPF, counted from 0: their probes in this build. */
@@ -47,11 +50,11 @@ enum fr_kevent_class {
 	FR_CLASS_COUNT,
 };
 
-#define FR_KEVENT_MONOTONIC 0x1u /* time_ns is CLOCK_MONOTONIC: the kernel has no boot clock for eBPF */
+#define FR_KEVENT_MONOTONIC 0x1u /* time_ns is CLOCK_MONOTONIC: eBPF has no boot clock here */
 #define FR_KEVENT_NOBODY    0x2u /* identity is empty: what happened belongs to no process */
-#define FR_KEVENT_NO_BTF    0x4u /* written by a program without BTF: parent and start time are not known */
+#define FR_KEVENT_NO_BTF    0x4u /* written without BTF: parent and start time are not known */
 
-/* Begin of every sample; its named members from start_time_ns on are the common fields of kernel events. */
+/* Begin of every sample; from start_time_ns on these are the common fields of kernel events. */
 struct fr_kevent {
 	uint16_t version; /* FR_KEVENT_VERSION */
 	uint16_t event;	  /* enum fr_event_id */

@@ -2,8 +2,9 @@
 /*
  * catalogue.c - the table of events, made from schemas/events.def.
  *
- * A sample of eBPF is walked by the same table: its fields follow struct fr_kevent in declared order, each number at
- * its natural alignment, which is where the compiler puts the members of struct fr_kevent_<symbol> (tests/bpf asserts it).
+ * A sample of eBPF is walked by the same table: its fields follow struct fr_kevent in declared
+ * order, each number at its natural alignment, which is where the compiler puts the members of
+ * struct fr_kevent_<symbol> (tests/bpf asserts it).
  */
 #include "recorder/core/catalogue.h"
 
@@ -11,8 +12,11 @@
 #include <string.h>
 
 const struct fr_catalogue_provider fr_catalogue_provider[FR_PROVIDER_COUNT] = {
-#define FR_PROVIDER(number, SYMBOL, name_, major, minor, ...) \
-	[FR_PROVIDER_##SYMBOL] = { .name = name_, .guid = { __VA_ARGS__ }, .version_major = major, .version_minor = minor },
+#define FR_PROVIDER(number, SYMBOL, name_, major, minor, ...)                                      \
+	[FR_PROVIDER_##SYMBOL] = { .name = name_,                                                  \
+				   .guid = { __VA_ARGS__ },                                        \
+				   .version_major = major,                                         \
+				   .version_minor = minor },
 #include "schemas/events.def"
 };
 
@@ -31,8 +35,9 @@ const struct fr_catalogue_provider fr_catalogue_provider[FR_PROVIDER_COUNT] = {
 #define OTHER_BYTES(name, unit, doc)	 { FRM_BYTES, false, 0, #name, unit, doc },
 #define OTHER_JSON(name, unit, doc)	 { FRM_JSON, false, 0, #name, unit, doc },
 
-#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) \
-	static const struct fr_catalogue_field fields_##symbol[] = { FR_IDENTITY_FIELDS(NUMBER, TEXT)
+#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc)                        \
+	static const struct fr_catalogue_field fields_##symbol[] = {                               \
+		FR_IDENTITY_FIELDS(NUMBER, TEXT)
 #define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc) \
 	static const struct fr_catalogue_field fields_##symbol[] = {
 #define FR_FIELD       NUMBER
@@ -45,10 +50,19 @@ const struct fr_catalogue_provider fr_catalogue_provider[FR_PROVIDER_COUNT] = {
 
 #define DEFAULT_ON  true
 #define DEFAULT_OFF false
-#define EVENT(id_, symbol_, name_, provider_, role_, level_, keywords_, on, hook_, doc_)                                   \
-	{ .id = id_, .provider = FR_PROVIDER_##provider_, .role = FR_ROLE_##role_, .level = FRM_LEVEL_##level_,            \
-	  .default_on = DEFAULT_##on, .keywords = keywords_, .symbol = #symbol_, .name = name_, .hook = hook_, .doc = doc_, \
-	  .field_count = sizeof(fields_##symbol_) / sizeof(fields_##symbol_[0]), .field = fields_##symbol_ },
+#define EVENT(id_, symbol_, name_, provider_, role_, level_, keywords_, on, hook_, doc_)           \
+	{ .id = id_,                                                                               \
+	  .provider = FR_PROVIDER_##provider_,                                                     \
+	  .role = FR_ROLE_##role_,                                                                 \
+	  .level = FRM_LEVEL_##level_,                                                             \
+	  .default_on = DEFAULT_##on,                                                              \
+	  .keywords = keywords_,                                                                   \
+	  .symbol = #symbol_,                                                                      \
+	  .name = name_,                                                                           \
+	  .hook = hook_,                                                                           \
+	  .doc = doc_,                                                                             \
+	  .field_count = sizeof(fields_##symbol_) / sizeof(fields_##symbol_[0]),                   \
+	  .field = fields_##symbol_ },
 
 const struct fr_catalogue_event fr_catalogue[] = {
 #define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) \
@@ -61,15 +75,22 @@ const struct fr_catalogue_event fr_catalogue[] = {
 const unsigned fr_catalogue_count = sizeof(fr_catalogue) / sizeof(fr_catalogue[0]);
 
 /* A table of ids that are too many for decode.h, or not below FR_EVENT_ID_END, shall not build. */
-#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc)                                         \
-	_Static_assert(id < FR_KEVENT_ID_END && sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <= FR_FIELDS_MAX, #symbol); \
+#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc)                        \
+	_Static_assert(id < FR_KEVENT_ID_END &&                                                    \
+			       sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <=             \
+				       FR_FIELDS_MAX,                                              \
+		       #symbol);                                                                   \
 	_Static_assert(sizeof(struct fr_kevent_##symbol) % 8 == 0, #symbol);
-#define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc) \
-	_Static_assert(id < FR_EVENT_ID_END && sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <= FR_FIELDS_MAX, #symbol);
+#define FR_UEVENT(id, SYMBOL, symbol, name, provider, role, level, keywords, on, hook, doc)        \
+	_Static_assert(id < FR_EVENT_ID_END &&                                                     \
+			       sizeof(fields_##symbol) / sizeof(fields_##symbol[0]) <=             \
+				       FR_FIELDS_MAX,                                              \
+		       #symbol);
 #include "schemas/events.def"
 
 static const uint16_t class_id[FR_CLASS_COUNT] = {
-#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc) [FR_CLASS_##SYMBOL] = id,
+#define FR_KEVENT(id, SYMBOL, symbol, name, level, keywords, on, hook, doc)                        \
+	[FR_CLASS_##SYMBOL] = id,
 #include "schemas/events.def"
 };
 
@@ -105,15 +126,19 @@ const char *fr_catalogue_type_name(uint8_t type)
 	return type < sizeof(name) / sizeof(name[0]) && name[type] ? name[type] : "unknown";
 }
 
-int fr_catalogue_declare_event(struct fr_ring *ring, uint16_t provider, const struct fr_catalogue_event *event)
+int fr_catalogue_declare_event(struct fr_ring *ring, uint16_t provider,
+			       const struct fr_catalogue_event *event)
 {
 	struct fr_field_spec spec[FR_FIELDS_MAX];
 
 	for (unsigned i = 0; i < event->field_count; i++)
 		spec[i] = (struct fr_field_spec){
-			.type = event->field[i].type, .name = event->field[i].name, .unit = event->field[i].unit,
+			.type = event->field[i].type,
+			.name = event->field[i].name,
+			.unit = event->field[i].unit,
 		};
-	return fr_ring_declare_event(ring, provider, event->name, event->level, event->keywords, spec, event->field_count);
+	return fr_ring_declare_event(ring, provider, event->name, event->level, event->keywords,
+				     spec, event->field_count);
 }
 
 int fr_catalogue_declare(struct fr_ring *ring, unsigned roles, struct fr_catalogue_ids *ids)
@@ -126,15 +151,18 @@ int fr_catalogue_declare(struct fr_ring *ring, unsigned roles, struct fr_catalog
 
 	for (unsigned i = 0; i < fr_catalogue_count; i++) {
 		const struct fr_catalogue_event *event = &fr_catalogue[i];
-		const struct fr_catalogue_provider *provider = &fr_catalogue_provider[event->provider];
+		const struct fr_catalogue_provider *provider =
+			&fr_catalogue_provider[event->provider];
 		int *number = &ids->provider[event->provider], id;
 
 		if (!(event->role & roles))
 			continue;
 		if (*number < 0)
-			*number = fr_ring_declare_provider(ring, provider->guid, provider->name, provider->version_major,
+			*number = fr_ring_declare_provider(ring, provider->guid, provider->name,
+							   provider->version_major,
 							   provider->version_minor);
-		id = *number < 0 ? *number : fr_catalogue_declare_event(ring, (uint16_t)*number, event);
+		id = *number < 0 ? *number
+				 : fr_catalogue_declare_event(ring, (uint16_t)*number, event);
 		if (id > 0)
 			ids->event[event->id] = (uint16_t)id;
 		else if (!error)
@@ -194,7 +222,8 @@ static void number_value(const unsigned char *at, struct fr_value *value)
 }
 
 /* "ls\0-l\0" becomes "ls -l"; what does not fit in the scratch is left out. */
-static void argv_value(const char *strings, size_t size, struct fr_kevent_values *v, size_t *scratch_used, struct fr_value *value)
+static void argv_value(const char *strings, size_t size, struct fr_kevent_values *v,
+		       size_t *scratch_used, struct fr_value *value)
 {
 	size_t room = sizeof(v->scratch) - *scratch_used;
 	char *out = v->scratch + *scratch_used;
@@ -212,7 +241,8 @@ static void argv_value(const char *strings, size_t size, struct fr_kevent_values
 
 #define ALIGN_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
-int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns, struct fr_kevent_values *v)
+int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns,
+		     struct fr_kevent_values *v)
 {
 	const unsigned char *bytes = sample;
 	const struct fr_catalogue_event *event;
@@ -234,7 +264,8 @@ int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns, s
 	v->start_time_ns = head.start_time_ns;
 	v->flags = head.flags;
 	v->stamp = (struct fr_stamp){
-		.time_ns = head.time_ns + (head.flags & FR_KEVENT_MONOTONIC ? (uint64_t)mono_to_boot_ns : 0),
+		.time_ns = head.time_ns +
+			   (head.flags & FR_KEVENT_MONOTONIC ? (uint64_t)mono_to_boot_ns : 0),
 		.event = head.event,
 		.cpu = head.cpu,
 		.tid = head.tid,
@@ -243,10 +274,13 @@ int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns, s
 	for (unsigned i = 0; i < event->field_count; i++) {
 		const struct fr_catalogue_field *field = &event->field[i];
 		struct fr_value *value = &v->value[i];
-		unsigned width = field->type == FRM_STR ? field->sample_size : number_size(field->type);
+		unsigned width =
+			field->type == FRM_STR ? field->sample_size : number_size(field->type);
 		uint32_t used = 0;
 
-		*value = (struct fr_value){ .name = field->name, .unit = field->unit, .type = field->type };
+		*value = (struct fr_value){ .name = field->name,
+					    .unit = field->unit,
+					    .type = field->type };
 		if (field->argv) {
 			at = ALIGN_UP(at, sizeof(used));
 			if (at + sizeof(used) > size)
@@ -259,7 +293,8 @@ int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns, s
 		if (at + width > size)
 			return -EBADMSG;
 		if (field->argv) {
-			argv_value((const char *)bytes + at, used < width ? used : width, v, &scratch_used, value);
+			argv_value((const char *)bytes + at, used < width ? used : width, v,
+				   &scratch_used, value);
 		} else if (field->type == FRM_STR) {
 			value->s.data = (const char *)bytes + at;
 			value->s.size = strnlen(value->s.data, width);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * catalogue.h - the events that flightrec itself knows: what they are called, what fields they have, what they mean.
+ * catalogue.h - the events that flightrec itself knows: what they are called, what fields they
+ * have, what they mean.
  *
- * Owns: the table made from schemas/events.def, its declaration in a ring, and the way from a sample of eBPF to values.
- * Nothing here allocates, blocks or logs; the table is constant, so all of it may be used by any thread.
+ * Owns: the table made from schemas/events.def, its declaration in a ring, and the way from a
+ * sample of eBPF to values. Nothing here allocates, blocks or logs; the table is constant, so all
+ * of it may be used by any thread.
  */
 #ifndef RECORDER_CORE_CATALOGUE_H
 #define RECORDER_CORE_CATALOGUE_H
@@ -42,7 +44,7 @@ struct fr_catalogue_field {
 };
 
 struct fr_catalogue_event {
-	uint16_t id; /* enum fr_event_id: the same in all versions; not what records of a ring carry */
+	uint16_t id; /* enum fr_event_id: the same everywhere; not what records of a ring carry */
 	uint8_t provider; /* enum fr_catalogue_provider_number */
 	uint8_t role;	  /* enum fr_catalogue_role */
 	uint8_t level;	  /* enum frm_level */
@@ -62,7 +64,8 @@ extern const unsigned fr_catalogue_count;
 
 const struct fr_catalogue_event *fr_catalogue_by_id(uint16_t id);	   /* NULL: none */
 const struct fr_catalogue_event *fr_catalogue_by_name(const char *name);   /* NULL: none */
-const struct fr_catalogue_event *fr_catalogue_by_class(unsigned class_no); /* enum fr_kevent_class; NULL: none */
+/* By enum fr_kevent_class; NULL: none. */
+const struct fr_catalogue_event *fr_catalogue_by_class(unsigned class_no);
 const char *fr_catalogue_type_name(uint8_t type);			   /* "u32", "str" ... */
 
 /* What a ring calls them. */
@@ -72,19 +75,21 @@ struct fr_catalogue_ids {
 };
 
 /*
- * Declares the events of these roles (bits of enum fr_catalogue_role), and their providers, in a ring. Doing it again
- * gives the same ids. On failure what was declared so far is in *ids all the same, the rest is 0 there: 0 or the first
- * error of fr_ring_declare_provider() or fr_ring_declare_event().
+ * Declares the events of these roles (bits of enum fr_catalogue_role), and their providers, in a
+ * ring. Doing it again gives the same ids. On failure what was declared so far is in *ids all the
+ * same, the rest is 0 there: 0 or the first error of fr_ring_declare_provider() or
+ * fr_ring_declare_event().
  */
 int fr_catalogue_declare(struct fr_ring *ring, unsigned roles, struct fr_catalogue_ids *ids);
 
-/* One event under a provider of the caller's choice (fr.text under an application's own); its id, or negative errno. */
-int fr_catalogue_declare_event(struct fr_ring *ring, uint16_t provider, const struct fr_catalogue_event *event);
+/* One event under a provider of the caller's choice; its id, or negative errno. */
+int fr_catalogue_declare_event(struct fr_ring *ring, uint16_t provider,
+			       const struct fr_catalogue_event *event);
 
-/* A sample of eBPF as values. `value` points into the sample and into this struct, so both must stay where they are. */
+/* A sample of eBPF as values. `value` points into the sample and here: both must stay in place. */
 struct fr_kevent_values {
 	const struct fr_catalogue_event *event;
-	struct fr_stamp stamp; /* stamp.event is the catalogue's id: replace it by ids.event[...] before fr_emit() */
+	struct fr_stamp stamp; /* .event is the catalogue's id: put ids.event[] before fr_emit() */
 	uint32_t pid;
 	uint64_t start_time_ns;
 	uint32_t flags; /* FR_KEVENT_* */
@@ -94,9 +99,11 @@ struct fr_kevent_values {
 };
 
 /*
- * `mono_to_boot_ns` is added to times of a kernel that has no boot clock for eBPF (CLOCK_BOOTTIME - CLOCK_MONOTONIC).
- * -EPROTO: a sample of another version, -ENOENT: of an unknown event, -EBADMSG: its size is not the struct's.
+ * `mono_to_boot_ns` is added to times of a kernel that has no boot clock for eBPF (CLOCK_BOOTTIME -
+ * CLOCK_MONOTONIC). -EPROTO: a sample of another version, -ENOENT: of an unknown event, -EBADMSG:
+ * its size is not the struct's.
  */
-int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns, struct fr_kevent_values *ret_values);
+int fr_kevent_values(const void *sample, size_t size, int64_t mono_to_boot_ns,
+		     struct fr_kevent_values *ret_values);
 
 #endif

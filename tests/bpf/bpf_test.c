@@ -134,8 +134,11 @@ uint64_t start_ticks(pid_t pid)
 	fclose(f);
 	at = strrchr(text, ')');
 	assert_non_null(at);
-	assert_int_equal(sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-				&ticks), 1);
+	assert_int_equal(sscanf(at + 1,
+				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+				"%*d %*d %*d %llu",
+				&ticks),
+			 1);
 	return ticks;
 }
 
@@ -146,7 +149,8 @@ pid_t child(int (*fn)(void *), void *arg)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct rlimit core;
-		static const int cmocka_catches[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSYS };
+		static const int cmocka_catches[] = { SIGSEGV, SIGABRT, SIGBUS,
+						      SIGFPE,  SIGILL,	SIGSYS };
 
 		for (unsigned i = 0; i < COUNT(cmocka_catches); i++)
 			signal(cmocka_catches[i], SIG_DFL);

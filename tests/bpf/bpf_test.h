@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bpf_test.h - the world of tests that load eBPF programs: root, a bpffs of their own, children that die as told.
+ * bpf_test.h - the world of tests that load eBPF programs: root, a bpffs of their own, children
+ * that die as told.
  */
 #ifndef TESTS_BPF_BPF_TEST_H
 #define TESTS_BPF_BPF_TEST_H
@@ -25,12 +26,13 @@
 #define PIN_DIR "/sys/fs/bpf/flightrec-test"
 
 /*
- * Enters a mount namespace with a bpffs of its own, so that nothing of the machine's is touched and nothing stays.
- * Ends the program with 77 and a line that says why when eBPF can't be had here.
+ * Enters a mount namespace with a bpffs of its own, so that nothing of the machine's is touched and
+ * nothing stays. Ends the program with 77 and a line that says why when eBPF can't be had here.
  */
 void bpf_test_world(void);
 
-struct fr_bpf *bpf_test_open(struct fr_bpf_options options); /* fills size and pin_dir; must succeed */
+/* Fills in size and pin_dir; must succeed. */
+struct fr_bpf *bpf_test_open(struct fr_bpf_options options);
 
 /* Samples in the order in which they came. */
 struct seen {
@@ -53,7 +55,7 @@ void seen_done(struct seen *seen);
 
 int seen_take(void *seen, const struct fr_kevent *event, size_t size); /* a fr_bpf_event_fn */
 void seen_all(struct seen *seen, struct fr_bpf *bpf);		       /* what is there now */
-/* Index of the first sample of that event with this pid (0: any), reading for up to 5 s; -1: it does not come. */
+/* First sample of that event with this pid (0: any), reading for up to 5 s; -1: it doesn't come. */
 int seen_wait(struct seen *seen, struct fr_bpf *bpf, enum fr_event_id event, pid_t pid);
 int seen_find(const struct seen *seen, enum fr_event_id event, pid_t pid, int from); /* -1: none */
 unsigned seen_number(const struct seen *seen, enum fr_event_id event, pid_t pid);

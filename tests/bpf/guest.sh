@@ -9,8 +9,6 @@ set -uo pipefail
 
 vm_begin
 vm_program "$FR_BUILD"/tests/bpf/test_{events,machine,pins}
-library=$(ldconfig -p | awk '/libgcc_s.so.1 .*x86-64/ { print $NF; exit }') # for pthread_exit(), by dlopen
-[[ -z $library ]] || install -D "$library" "$vm/root$library"
 vm_modules loop
 vm_script <<'GUEST'
 load loop

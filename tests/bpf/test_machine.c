@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_machine.c - the events of memory and disks, caused on purpose, and every field of them compared with what the
- * kernel's log and the system calls say of the same thing.
+ * test_machine.c - the events of memory and disks, caused on purpose, and every field of them
+ * compared with what the kernel's log and the system calls say of the same thing.
  */
 #include "tests/bpf/bpf_test.h"
 
@@ -21,7 +21,8 @@ static int eat_memory(void *arg)
 		return 99;
 	prctl(PR_SET_NAME, "fr-eater");
 	for (;;) {
-		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
 
 		if (p == MAP_FAILED)
 			return 98;
@@ -39,7 +40,7 @@ static bool put(const char *dir, const char *file, const char *text)
 	return f && fprintf(f, "%s", text) > 0 && fclose(f) == 0;
 }
 
-/* The kernel logs the same numbers right after; who may not read its log checks what they can be at all. */
+/* The kernel logs the same numbers right after; who may not read that checks what they can be. */
 static void check_memory(const struct fr_kevent_mem_oom_kill *oom)
 {
 	static char log[1 << 20];
@@ -51,14 +52,17 @@ static void check_memory(const struct fr_kevent_mem_oom_kill *oom)
 	snprintf(text, sizeof(text), "Killed process %u (fr-eater) ", oom->victim_pid);
 	for (char *at = log; (at = strstr(at, text)); at++)
 		line = at + strlen(text);
-	if (line && sscanf(line, "total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB, UID:%*u pgtables:%lukB", &vm,
-			   &anon, &file, &shmem, &pgtables) == 5) {
+	if (line && sscanf(line,
+			   "total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB, "
+			   "UID:%*u pgtables:%lukB",
+			   &vm, &anon, &file, &shmem, &pgtables) == 5) {
 		assert_int_equal(oom->total_vm_kib, vm);
 		assert_int_equal(oom->anon_rss_kib, anon);
 		assert_int_equal(oom->file_rss_kib, file);
 		assert_int_equal(oom->shmem_rss_kib, shmem);
 		assert_int_equal(oom->pgtables_kib, pgtables);
 		printf("the kernel's log has the same numbers\n");
+		return;
 	}
 	assert_in_range(oom->anon_rss_kib, 8 << 10, 20 << 10);
 	assert_in_range(oom->total_vm_kib, oom->anon_rss_kib, oom->anon_rss_kib + (64 << 10));
@@ -141,7 +145,8 @@ TEST(test_a_block_error_tells_device_place_and_reason)
 	uint64_t after = boot_ns();
 	struct stat st;
 
-	snprintf(dir, sizeof(dir), "%s/flightrec-disk-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	snprintf(dir, sizeof(dir), "%s/flightrec-disk-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	backing = break_disk(dir, &loop);
 	if (backing < 0) {
 		printf("no loop device can be made here: not tested\n");

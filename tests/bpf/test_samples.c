@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_samples.c - the catalogue, and the walk from a sample of eBPF to values; walks over all of events.def, so a new
- * event is covered as soon as it is there.
+ * test_samples.c - the catalogue, and the walk from a sample of eBPF to values; walks over all of
+ * events.def, so a new event is covered as soon as it is there.
  */
 #include "tests/unit/unit.h"
 
@@ -21,7 +21,8 @@ static void fill(void *sample, size_t size, uint16_t event)
 	head->flags = 0;
 }
 
-static void check_text(const struct fr_value *value, const char *name, const char *text, size_t size)
+static void check_text(const struct fr_value *value, const char *name, const char *text,
+		       size_t size)
 {
 	assert_string_equal(value->name, name);
 	assert_int_equal(value->type, FRM_STR);
@@ -84,7 +85,8 @@ TEST(test_each_field_of_each_event_is_found_where_the_compiler_put_it)
 
 TEST(test_arguments_are_joined_by_blanks_and_no_length_is_believed)
 {
-	struct fr_kevent_proc_exec s = { .head = { .version = FR_KEVENT_VERSION, .event = FR_EVENT_PROC_EXEC } };
+	struct fr_kevent_proc_exec s = { .head = { .version = FR_KEVENT_VERSION,
+						   .event = FR_EVENT_PROC_EXEC } };
 	struct fr_kevent_values values;
 	const struct fr_value *argv = &values.value[10];
 
@@ -105,7 +107,8 @@ TEST(test_arguments_are_joined_by_blanks_and_no_length_is_believed)
 
 TEST(test_samples_that_are_none_are_refused)
 {
-	struct fr_kevent_proc_exit s = { .head = { .version = FR_KEVENT_VERSION + 1, .event = FR_EVENT_PROC_EXIT } };
+	struct fr_kevent_proc_exit s = { .head = { .version = FR_KEVENT_VERSION + 1,
+						   .event = FR_EVENT_PROC_EXIT } };
 	struct fr_kevent_values values;
 
 	assert_int_equal(fr_kevent_values(&s, sizeof(s), 0, &values), -EPROTO);
@@ -120,7 +123,10 @@ TEST(test_samples_that_are_none_are_refused)
 TEST(test_a_monotonic_time_is_moved_to_the_boot_clock)
 {
 	struct fr_kevent_proc_exit s = {
-		.head = { .version = FR_KEVENT_VERSION, .event = FR_EVENT_PROC_EXIT, .flags = FR_KEVENT_MONOTONIC, .time_ns = 100 },
+		.head = { .version = FR_KEVENT_VERSION,
+			  .event = FR_EVENT_PROC_EXIT,
+			  .flags = FR_KEVENT_MONOTONIC,
+			  .time_ns = 100 },
 	};
 	struct fr_kevent_values values;
 
@@ -133,7 +139,8 @@ TEST(test_the_catalogue_is_whole_and_its_ids_and_names_are_unique)
 	for (unsigned i = 0; i < fr_catalogue_count; i++) {
 		const struct fr_catalogue_event *event = &fr_catalogue[i];
 
-		assert_true(event->level >= FRM_LEVEL_CRITICAL && event->level <= FRM_LEVEL_VERBOSE);
+		assert_true(event->level >= FRM_LEVEL_CRITICAL &&
+			    event->level <= FRM_LEVEL_VERBOSE);
 		assert_true(event->keywords && event->keywords < 1ull << 56);
 		assert_true(event->doc[0] && event->hook[0]);
 		assert_true(event->field_count <= FR_FIELDS_MAX);
@@ -141,7 +148,8 @@ TEST(test_the_catalogue_is_whole_and_its_ids_and_names_are_unique)
 		assert_ptr_equal(fr_catalogue_by_name(event->name), event);
 		for (unsigned f = 0; f < event->field_count; f++) {
 			assert_true(event->field[f].doc[0]);
-			assert_string_not_equal(fr_catalogue_type_name(event->field[f].type), "unknown");
+			assert_string_not_equal(fr_catalogue_type_name(event->field[f].type),
+						"unknown");
 			for (unsigned g = 0; g < f; g++)
 				assert_string_not_equal(event->field[f].name, event->field[g].name);
 		}
