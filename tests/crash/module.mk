@@ -9,5 +9,5 @@ CHECK_NEEDS += $(O)/libflightrec.so $(O)/tests/crash/plugin.so
 
 # something to dlopen: a plugin with a provider of its own
 $(O)/tests/crash/plugin.so: tests/crash/plugin.c $(O)/libflightrec.so
-	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -shared -o $@ $< $(O)/libflightrec.so
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -shared -Wl,-rpath,$(abspath $(O)) -o $@ $< $(O)/libflightrec.so
 endif

@@ -6,12 +6,17 @@
 #include <sys/stat.h>
 #include <time.h>
 
+void *oracle_shared(size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(map != MAP_FAILED, "%s", strerror(errno));
+	return map;
+}
+
 struct witness *witness_new(void)
 {
-	struct witness *witness = mmap(NULL, sizeof(*witness), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	REQUIRE(witness != MAP_FAILED, "%s", strerror(errno));
-	return witness;
+	return oracle_shared(sizeof(struct witness));
 }
 
 void witness_reset(struct witness *witness)

@@ -54,6 +54,7 @@ struct witness {
 	uint32_t in_reserve[2 * ORACLE_THREADS]; /* 1: reserved on purpose and never committed */
 };
 
+void *oracle_shared(size_t size); /* zeros that a forked child shares */
 struct witness *witness_new(void);
 void witness_reset(struct witness *witness);
 
