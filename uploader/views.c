@@ -90,7 +90,7 @@ static void put_number(FILE *sql, uint32_t offset, uint32_t width)
 	for (uint32_t i = 0; i < width; i++) {
 		uint32_t digit = 2 * (offset + i) + 1;
 
-		fprintf(sql, "%sinstr(x,substr(h,%u,1))<<%u|instr(x,substr(h,%u,1))<<%u", i ? "|" : "", digit, 8 * i + 4,
+		fprintf(sql, "%s(instr(x,substr(h,%u,1))<<%u)|(instr(x,substr(h,%u,1))<<%u)", i ? "|" : "", digit, 8 * i + 4,
 			digit + 1, 8 * i);
 	}
 	fputc(')', sql);
@@ -116,7 +116,7 @@ static void put_field(FILE *sql, const uint8_t *types, const uint32_t *offset, u
 	} else if (types[at] == FRM_F64) {
 		fputs("(SELECT CASE WHEN b>>52&2047=2047 THEN NULL ELSE (CASE WHEN b<0 THEN -1.0 ELSE 1.0 END)*"
 		      "CASE WHEN b>>52&2047=0 THEN (b&4503599627370495)*pow(2.0,-1074) ELSE"
-		      " (4503599627370496|b&4503599627370495)*pow(2.0,(b>>52&2047)-1075) END END FROM (SELECT ",
+		      " (4503599627370496|(b&4503599627370495))*pow(2.0,(b>>52&2047)-1075) END END FROM (SELECT ",
 		      sql);
 		put_number(sql, offset[at], 8);
 		fputs(" AS b))", sql);
