@@ -14,8 +14,6 @@
 #include "recorder/core/check.h"
 #include "recorder/core/host.h"
 
-#define SUSPEND_MIN_NS 1000000u /* below, the difference of the clocks is that of two readings */
-
 static int oldest_first(const void *a, const void *b)
 {
 	const struct fr_dump_part *one = a, *other = b;
@@ -64,7 +62,7 @@ struct survey {
 	uint64_t bytes;
 	uint64_t last_ns;     /* of the kernel's log clock */
 	int verdict;	      /* see fr_dmesg_verdict() */
-	uint64_t verdict_line;
+	uint64_t verdict_line, verdict_ns;
 	const char *text;     /* what it says */
 	size_t text_size;
 };
@@ -108,6 +106,7 @@ static void look_over(const struct fr_dump *dump, struct survey *survey)
 		if (verdict > survey->verdict) {
 			survey->verdict = verdict;
 			survey->verdict_line = survey->lines;
+			survey->verdict_ns = line.time_ns;
 			survey->text = text;
 			survey->text_size = size;
 		}
@@ -118,6 +117,7 @@ static void look_over(const struct fr_dump *dump, struct survey *survey)
 	if (!survey->verdict && !strcmp(dump->why, "Panic") && survey->lines) {
 		survey->verdict = 3; /* the kernel's word for it, though the line is gone */
 		survey->verdict_line = survey->lines - 1;
+		survey->verdict_ns = survey->last_ns;
 		survey->text = "its message was lost";
 		survey->text_size = strlen(survey->text);
 	}
@@ -126,6 +126,17 @@ static void look_over(const struct fr_dump *dump, struct survey *survey)
 		if (survey->verdict_line < survey->skip)
 			survey->verdict_line = survey->skip;
 	}
+}
+
+bool fr_dump_panic_ns(const struct fr_dump *dump, uint64_t *ret_ns)
+{
+	struct survey survey;
+
+	look_over(dump, &survey);
+	if (survey.verdict < 3)
+		return false;
+	*ret_ns = survey.verdict_ns;
+	return true;
 }
 
 /* A ring that holds it all: a record's frame is below 160 bytes. */
@@ -163,28 +174,24 @@ static int create(const struct fr_dump *dump, const struct fr_boot *boot, const 
 	return fd;
 }
 
-/* The clocks of the boot that died, in place of this boot's. */
-static void set_clocks(struct fr_ring *ring, const struct fr_dump *dump, const struct fr_boot *boot, uint64_t last_ns)
+/* The clocks of the boot that died, in place of this boot's: one anchor, at the last line. */
+static void set_clocks(struct fr_ring *ring, const struct fr_dump *dump, const struct fr_boot *boot, uint64_t last_ns, uint64_t offset_ns)
 {
-	struct frm_anchor anchor = { 0 };
+	struct frm_anchor anchor = { .boot_ns = last_ns + offset_ns, .mono_ns = last_ns };
 
-	if (boot && boot->real_ns) {
-		anchor.boot_ns = boot->boot_ns;
-		anchor.real_ns = boot->real_ns;
-	} else if (dump->written_ns) {
-		anchor.boot_ns = last_ns;
+	if (boot && boot->real_ns)
+		anchor.real_ns = boot->real_ns + anchor.boot_ns - boot->boot_ns;
+	else if (dump->written_ns)
 		anchor.real_ns = dump->written_ns;
-	}
-	anchor.mono_ns = anchor.boot_ns - (boot && boot->suspended_ns < anchor.boot_ns ? boot->suspended_ns : 0);
-	if (anchor.real_ns)
-		fr_anchor_sign(&anchor, ring->super.ring_id);
+	fr_anchor_sign(&anchor, ring->super.ring_id);
 	for (int copy = 0; copy < 2; copy++) {
 		struct frm_meta *meta = ring->meta[copy];
 
 		memset(meta->tables.anchor, 0, sizeof(meta->tables.anchor));
-		meta->tables.anchor[0] = anchor;
-		meta->super.created_boot_ns = last_ns;
-		meta->super.created_real_ns = anchor.real_ns ? anchor.real_ns + (last_ns - anchor.boot_ns) : 0;
+		if (anchor.real_ns)
+			meta->tables.anchor[0] = anchor;
+		meta->super.created_boot_ns = anchor.boot_ns;
+		meta->super.created_real_ns = anchor.real_ns;
 		fr_super_sign(&meta->super);
 	}
 	ring->super = ring->meta[0]->super;
@@ -196,7 +203,7 @@ static int describe(struct fr_ring *ring, const struct fr_dump *dump, const stru
 	int n = snprintf(text, sizeof(text), "%s%s: %s%s%zu part%s; times are the kernel log's, within %llu ms%s%s",
 			 dump->parts ? dump->part[0].place : "", dump->parts > 1 ? " and others" : "", dump->why,
 			 *dump->why ? ", " : "", dump->parts, dump->parts == 1 ? "" : "s",
-			 (unsigned long long)(100 + last_ns / 2000 / 1000000), dump->opaque ? "; compressed, not read" : "",
+			 (unsigned long long)(fr_dump_clock_error_ns(last_ns) / 1000000), dump->opaque ? "; compressed, not read" : "",
 			 boot ? "" : "; its boot is not known");
 
 	return fr_ring_declare_raw(ring, FRM_DESC_SOURCE, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
@@ -254,19 +261,18 @@ static int emit_panic(struct fr_lane *lane, const struct fr_catalogue_ids *ids, 
 }
 
 static int write_lines(struct fr_lane *lane, const struct fr_catalogue_ids *ids, const struct fr_dump *dump,
-		       const struct fr_boot *boot, const struct survey *survey, const struct fr_seen *seen,
-		       struct fr_dump_result *result)
+		       uint64_t offset_ns, const struct survey *survey, const struct fr_seen *seen, struct fr_dump_result *result)
 {
-	uint64_t suspended = boot && boot->suspended_ns >= SUSPEND_MIN_NS ? boot->suspended_ns : 0, number = 0;
+	uint64_t number = 0;
 	struct each each = { .dump = dump };
 	struct fr_dmesg_line line;
 	int error = 0;
 
 	for (; !error && next_line(&each, &line); number++) {
-		uint64_t time_ns = line.time_ns + suspended;
+		uint64_t time_ns = line.time_ns + offset_ns;
 
 		if (number >= survey->skip) {
-			if (fr_seen_has(seen, time_ns, line.text, line.size)) {
+			if (fr_seen_has(seen, line.time_ns, line.text, line.size)) {
 				result->known++;
 			} else {
 				error = emit_line(lane, ids, &line, time_ns);
@@ -281,7 +287,7 @@ static int write_lines(struct fr_lane *lane, const struct fr_catalogue_ids *ids,
 	return error;
 }
 
-int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const struct fr_seen *seen, int dir,
+int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, uint64_t offset_ns, const struct fr_seen *seen, int dir,
 		 struct fr_dump_result *ret_result)
 {
 	struct fr_dump_result result = { 0 };
@@ -295,7 +301,7 @@ int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const s
 	fd = create(dump, boot, &survey, dir, &ring);
 	if (fd < 0)
 		return fd;
-	set_clocks(&ring, dump, boot, survey.last_ns + (boot ? boot->suspended_ns : 0));
+	set_clocks(&ring, dump, boot, survey.last_ns, offset_ns);
 	error = describe(&ring, dump, boot, survey.last_ns);
 	if (!error)
 		error = fr_catalogue_declare(&ring, FR_ROLE_KERNEL, &ids);
@@ -303,7 +309,7 @@ int fr_dump_ring(const struct fr_dump *dump, const struct fr_boot *boot, const s
 		fr_ring_lane(&ring, 0, &lane);
 		if (survey.skip)
 			fr_ring_count_loss(&ring, FRM_LOSS_KERNEL_LOG, survey.skip);
-		error = write_lines(&lane, &ids, dump, boot, &survey, seen, &result);
+		error = write_lines(&lane, &ids, dump, offset_ns, &survey, seen, &result);
 	}
 	fr_ring_close_mark(&ring, true); /* nothing more comes: what is not there was not there */
 	fr_ring_unmap(&ring);

@@ -152,6 +152,26 @@ static struct fr_salvage_text *texts_of(const struct fr_dump *dump, char (**ret_
 	return text;
 }
 
+#define SUSPEND_MIN_NS 1000000u /* below, the difference of the clocks is that of two readings */
+
+/* Looks for what of the dump's boot is in the spool; returns what is to be added to its times (dump.h, CLOCK). */
+static int64_t compare(const struct fr_spool *spool, const struct fr_dump *dump, const struct fr_boot *boot, struct fr_seen *seen)
+{
+	uint64_t suspended = boot && boot->suspended_ns >= SUSPEND_MIN_NS ? boot->suspended_ns : 0, panic_ns = 0;
+	bool panic = fr_dump_panic_ns(dump, &panic_ns);
+	uint64_t from = panic_ns + suspended, to = panic ? from + fr_dump_clock_error_ns(panic_ns) : from;
+	uint8_t boot_id[16];
+	int error;
+
+	fr_dump_boot_id(dump, boot, boot_id);
+	error = fr_seen_load(spool, boot_id, from, to, seen);
+	if (error < 0)
+		return error;
+	if (seen->offset_known)
+		return (int64_t)seen->offset_ns;
+	return (int64_t)(suspended + (seen->newest_ns ? seen->newest_ns - from + 1 : 0));
+}
+
 /* Dump to segment. A segment of that ring id is there already: nothing to do. */
 static int seal(struct harvest *harvest, const struct fr_dump *dump, struct fr_found *found)
 {
@@ -162,8 +182,8 @@ static int seal(struct harvest *harvest, const struct fr_dump *dump, struct fr_f
 	struct fr_seen seen = { 0 };
 	struct fr_dump_result result;
 	struct fr_image *image;
-	uint8_t boot_id[16];
 	int fd FR_CLOSE = -1, error;
+	int64_t offset;
 
 	text = texts_of(dump, &name);
 	if (!cursor || !text)
@@ -176,10 +196,8 @@ static int seal(struct harvest *harvest, const struct fr_dump *dump, struct fr_f
 		found->fate = FR_FATE_KNOWN;
 		return 0;
 	}
-	fr_dump_boot_id(dump, boot, boot_id);
-	error = fr_seen_load(harvest->spool, boot_id, &seen);
-	if (!error)
-		error = fd = fr_dump_ring(dump, boot, &seen, harvest->spool->dir, &result);
+	offset = compare(harvest->spool, dump, boot, &seen);
+	error = fd = offset < 0 ? (int)offset : fr_dump_ring(dump, boot, (uint64_t)offset, &seen, harvest->spool->dir, &result);
 	fr_seen_done(&seen);
 	if (error < 0)
 		return error;

@@ -10,7 +10,7 @@
 #include "schemas/fr_kevent.h"
 
 #define SEEN_MAX (1u << 20) /* 16 MiB of memory; what is beyond may become an event twice */
-#define SAME_NS	 1000000u   /* the daemon's stamps are the kernel's, but rounded and moved by the time in suspend */
+#define SAME_NS	 1000000u   /* the daemon's stamps are the kernel's, moved by a difference of two clock readings */
 
 static uint64_t hash_of(const char *text, size_t size)
 {
@@ -47,8 +47,18 @@ static int by_hash(const void *a, const void *b)
 	return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
 }
 
-static int add_image(struct fr_seen *seen, const struct fr_image *image)
+/* What lies between the kernel log's clock and the times in this image. */
+static uint64_t offset_of(const struct fr_image *image)
 {
+	size_t count = fr_image_anchor_count(image);
+	const struct frm_anchor *anchor = count ? fr_image_anchor(image, count - 1) : NULL;
+
+	return anchor && anchor->boot_ns > anchor->mono_ns ? anchor->boot_ns - anchor->mono_ns : 0;
+}
+
+static int add_lines(struct fr_seen *seen, const struct fr_image *image)
+{
+	uint64_t offset = offset_of(image);
 	int error = 0;
 
 	for (size_t i = 0; !error && i < fr_image_record_count(image); i++) {
@@ -62,12 +72,26 @@ static int add_image(struct fr_seen *seen, const struct fr_image *image)
 			continue;
 		text = fr_event_field(&event, "text");
 		if (text && text->type == FRM_STR)
-			error = add(seen, event.time_ns, text->s.data, text->s.size);
+			error = add(seen, event.time_ns > offset ? event.time_ns - offset : 0, text->s.data, text->s.size);
+	}
+	if (fr_image_super(image)->kind == FRM_KIND_HARVEST && fr_image_anchor_count(image)) {
+		seen->offset_known = true;
+		seen->offset_ns = offset;
 	}
 	return error;
 }
 
-/* True for segments in which a line of that boot's log can be, near its end. */
+static void add_life(struct fr_seen *seen, const struct fr_image *image, uint64_t from_ns, uint64_t to_ns)
+{
+	for (size_t i = 0; i < fr_image_record_count(image); i++) {
+		uint64_t time_ns = fr_image_record(image, i)->time_ns;
+
+		if (time_ns > from_ns && time_ns <= to_ns && time_ns > seen->newest_ns)
+			seen->newest_ns = time_ns;
+	}
+}
+
+/* True for segments that hold the end of something in that boot. */
 static bool worth_reading(int fd, const uint8_t boot_id[16])
 {
 	struct {
@@ -78,11 +102,11 @@ static bool worth_reading(int fd, const uint8_t boot_id[16])
 
 	return pread(fd, &start, sizeof(start), 0) == (ssize_t)sizeof(start) && start.segment.magic == FRM_MAGIC_SEGMENT &&
 	       !memcmp(start.segment.boot_id, boot_id, 16) &&
-	       (start.super.kind == FRM_KIND_HARVEST ||
-		(start.super.kind == FRM_KIND_SYSTEM && start.segment.reason != FRM_REASON_DRAIN));
+	       start.segment.reason != FRM_REASON_DRAIN &&
+	       (start.super.kind != FRM_KIND_PROCESS || start.segment.reason == FRM_REASON_BOOT_END);
 }
 
-int fr_seen_load(const struct fr_spool *spool, const uint8_t boot_id[16], struct fr_seen *seen)
+int fr_seen_load(const struct fr_spool *spool, const uint8_t boot_id[16], uint64_t from_ns, uint64_t to_ns, struct fr_seen *seen)
 {
 	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->dir);
 	struct dirent *entry;
@@ -99,7 +123,10 @@ int fr_seen_load(const struct fr_spool *spool, const uint8_t boot_id[16], struct
 		fd = fr_spool_open_file(spool->dir, entry->d_name);
 		if (fd < 0 || !worth_reading(fd, boot_id) || fr_image_open(fd, 0, &image) < 0)
 			continue;
-		error = add_image(seen, image);
+		if (fr_image_super(image)->kind != FRM_KIND_PROCESS)
+			error = add_lines(seen, image);
+		if (fr_image_super(image)->kind != FRM_KIND_HARVEST)
+			add_life(seen, image, from_ns, to_ns);
 		fr_image_close(image);
 	}
 	if (seen->count)

@@ -88,6 +88,48 @@ TEST(test_rings_and_last_words_of_one_crash_carry_one_boot)
 	scratch_remove(&s);
 }
 
+/* Time of the panic on CLOCK_BOOTTIME, when a ring of its boot has its last record at that time. */
+static uint64_t panic_time(uint64_t newest_ns)
+{
+	uint8_t ring_id[16], boot_id[16];
+	uint64_t time_ns = 0;
+	struct story story;
+	struct scratch s;
+
+	scratch_make(&s);
+	scratch_make_ring(s.rings, 91, boot_b, 1, before_boot(10) * 1000000000u, 0, ring_id);
+	scratch_append_ring(s.rings, 91, ring_id, newest_ns);
+	scratch_put_text(s.pstore, "dmesg-ramoops-0", PANIC);
+	/* an oops before it, with its own text: both dumps are of one clock */
+	scratch_put_text(s.pstore, "dmesg-ramoops-1", "Oops#0 Part1\n<6>[   12.345678] usb 1-1: new device\n<6>[   12.345679] only here\n");
+	scratch_date(s.pstore, "dmesg-ramoops-0", (time_t)before_boot(1));
+	scratch_date(s.pstore, "dmesg-ramoops-1", (time_t)before_boot(1));
+	scratch_recover(&s, &story);
+	assert_int_equal(story_count(&story, FR_FATE_SALVAGED), 3);
+	assert_int_equal(scratch_count_panics(&s, "sysrq triggered crash", boot_id), 1);
+	assert_memory_equal(boot_id, boot_b, 16);
+	assert_int_equal(scratch_count_lines(&s, "usb 1-1: new device", NULL), 1);
+	assert_int_equal(scratch_count_lines(&s, "only here", NULL), 1);
+	for (size_t i = 0; i < story.count; i++) {
+		struct fr_image *image;
+
+		if (strcmp(story.found[i].text, "sysrq triggered crash"))
+			continue;
+		image = scratch_segment(&s, story.found[i].ring_id, 0);
+		time_ns = fr_image_record(image, 3)->time_ns; /* kernel.panic: after two lines and its own */
+		fr_image_close(image);
+	}
+	scratch_remove(&s);
+	return time_ns;
+}
+
+TEST(test_no_process_outlives_a_panic)
+{
+	assert_int_equal(panic_time(12999999999), 13000001000); /* it is older: nothing to learn */
+	assert_int_equal(panic_time(13020000000), 13020000001); /* the log's clock was slow by 20 ms */
+	assert_int_equal(panic_time(14000000000), 13000001000); /* so slow it can't be: the record's time is wrong */
+}
+
 TEST(test_the_order_of_boots_is_kept_where_the_state_was_lost)
 {
 	uint8_t ring_id[16], current[16];
@@ -371,6 +413,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_panic_in_pstore_becomes_events_and_is_released),
 		cmocka_unit_test(test_rings_and_last_words_of_one_crash_carry_one_boot),
+		cmocka_unit_test(test_no_process_outlives_a_panic),
 		cmocka_unit_test(test_the_order_of_boots_is_kept_where_the_state_was_lost),
 		cmocka_unit_test(test_a_panic_belongs_to_the_boot_in_which_it_was_written),
 		cmocka_unit_test(test_parts_of_one_dump_are_one_story_in_the_order_of_time),

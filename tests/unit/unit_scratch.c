@@ -171,6 +171,28 @@ void scratch_make_ring(const char *dir, uint32_t pid, const uint8_t boot_id[16],
 	close(fd);
 }
 
+void scratch_append_ring(const char *dir, uint32_t pid, const uint8_t ring_id[16], uint64_t time_ns)
+{
+	struct fr_value value = { .type = FRM_STR };
+	struct fr_stamp stamp = { .time_ns = time_ns, .event = 1, .cpu = 0, .tid = pid };
+	char path[512], hex[33];
+	struct fr_ring ring;
+	struct fr_lane lane;
+	int fd;
+
+	fr_hex(hex, ring_id, 16);
+	snprintf(path, sizeof(path), "%s/%u-%s.ring", dir, pid, hex);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fr_ring_map(fd, &ring), 0);
+	fr_ring_lane(&ring, 1, &lane);
+	value.s.data = "last";
+	value.s.size = 4;
+	assert_int_equal(fr_emit(&lane, &stamp, &value, 1), 0);
+	fr_ring_unmap(&ring);
+	close(fd);
+}
+
 struct fr_image *scratch_segment(const struct scratch *s, const uint8_t ring_id[16], uint32_t part)
 {
 	struct fr_image *image = NULL;

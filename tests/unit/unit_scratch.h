@@ -34,6 +34,9 @@ void scratch_put_ring(const char *dir, const struct unit_ring *u, char name[64])
 void scratch_make_ring(const char *dir, uint32_t pid, const uint8_t boot_id[16], uint64_t boot_seq, uint64_t created_real_ns,
 		       unsigned count, uint8_t ring_id[16]);
 
+/* One more record "last" in lane 1 of such a ring, at that time. */
+void scratch_append_ring(const char *dir, uint32_t pid, const uint8_t ring_id[16], uint64_t time_ns);
+
 /* The segment of that ring and part; fails the test when it can't be read. */
 struct fr_image *scratch_segment(const struct scratch *s, const uint8_t ring_id[16], uint32_t part);
 
