@@ -13,7 +13,7 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 
-#define DRAIN_PAUSE_MS 2000 /* between two drains that a timer or a death asks for */
+#define DRAIN_PAUSE_MS 10000 /* between two drains that a timer or a death asks for: each is a segment with a whole meta */
 #define CLOSE_WAIT_MS  30000
 
 static const char *const lane_names[OWN_LANES] = { "kernel", "kmsg", "flightrecd" };

@@ -14,6 +14,7 @@
  *	client attach N			asks for N rings without a library; prints how many it got
  *	client grow|cut|scribble	asks for a ring and mistreats it, says "done", waits to be killed
  *	client exec			records, and runs itself again as "hold"
+ *	client notified SOCKET		prints what a service manager is told there
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -362,6 +363,23 @@ static int do_mistreat(const char *how)
 	return 0;
 }
 
+static void __attribute__((noreturn)) do_notified(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char text[1024];
+	ssize_t got;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		fail(path);
+	while ((got = recv(fd, text, sizeof(text), 0)) >= 0) {
+		printf("%.*s\n", (int)got, text);
+		fflush(stdout);
+	}
+	fail("recv");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "", *arg = argc > 2 ? argv[2] : NULL;
@@ -384,6 +402,8 @@ int main(int argc, char **argv)
 		execl("/proc/self/exe", "client", "hold", "5", NULL);
 		fail("exec");
 	}
+	if (!strcmp(what, "notified") && arg)
+		do_notified(arg);
 	if (!strcmp(what, "gate"))
 		return do_gate();
 	if (!strcmp(what, "gate-now"))

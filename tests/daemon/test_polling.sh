@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Where the kernel has no pidfd, deaths are seen by looking, still within a second; a pid that came again is no life.
+. tests/daemon/lib.sh
+
+binary=$build/tests/daemon/flightrecd-testpoints
+[[ -x $binary ]] || { echo "no build with testpoints"; exit 77; }
+export FLIGHTREC_TEST_NO_PIDFD=1
+start_daemon --no-bpf
+spawn victim hold 12
+victim=$child
+ready victim
+status | grep -q '"pidfd":false' || fail "a pidfd is used"
+started=$(date +%s%N)
+kill -KILL "$victim"
+until_true 3 segment_of "$victim" reason=died events=12 || fail "the death is not seen: $(heads)"
+took=$((($(date +%s%N) - started) / 1000000))
+((took < 1000)) || fail "the segment took $took ms"
+holds "without pidfd, 12 events of the dead are in a segment after $took ms"
+kill_daemon
+spawn second hold 3
+second=$child
+ready second
+start_daemon --no-bpf
+kill -KILL "$second"
+until_true 3 segment_of "$second" reason=died events=3 || fail "the death of who was found again is not seen"
+holds "the same for a writer that a new daemon found"
+stop_daemon
