@@ -72,7 +72,6 @@ int fr_body_seal(struct fr_batch *batch, const struct fr_text *header, const cha
 {
 	__attribute__((cleanup(free_context))) ZSTD_CCtx *context = ZSTD_createCCtx();
 	ZSTD_outBuffer out = { NULL, 0, 0 };
-	unsigned char *fitted;
 	int r;
 
 	if (header->failed || !context)
@@ -91,8 +90,9 @@ int fr_body_seal(struct fr_batch *batch, const struct fr_text *header, const cha
 		free(out.dst);
 		return r;
 	}
-	fitted = realloc(out.dst, out.pos);
-	batch->body = fitted ? fitted : out.dst;
+	batch->body = realloc(out.dst, out.pos);
+	if (!batch->body)
+		batch->body = out.dst;
 	batch->body_size = out.pos;
 	batch->body_crc = fr_crc32c(0, batch->body, batch->body_size);
 	return 0;

@@ -79,7 +79,7 @@ static int write_tmp(const struct fr_outbox *outbox, const char *tmp, const void
 		     const void *second, size_t second_size)
 {
 	__attribute__((cleanup(close_fd))) int fd =
-		openat(outbox->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		openat(outbox->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int r;
 
 	if (fd < 0)
@@ -183,7 +183,7 @@ int fr_outbox_reject(const struct fr_outbox *outbox, const uint8_t id[16], const
 {
 	struct name name = name_of("rejected", id, ".why");
 	__attribute__((cleanup(close_fd))) int fd =
-		openat(outbox->dir, name.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		openat(outbox->dir, name.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (fd >= 0) /* a note for people: the batch is set aside with or without it */
 		(void)(write_all(fd, why, strlen(why)) == 0 && write_all(fd, "\n", 1) == 0 && fsync(fd));
@@ -362,9 +362,19 @@ static int sweep_tmp(const struct fr_outbox *outbox)
 	return 0;
 }
 
+/*
+ * Whoever may enter the outbox may also enter its folders, so that root can run by hand what a service of another user
+ * does every day.
+ */
 static int make_folder(int at, const char *name)
 {
-	return mkdirat(at, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	struct stat st;
+
+	if (mkdirat(at, name, 0770) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(at, name, (st.st_mode & 07777) | 0770, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 int fr_outbox_open(const char *state_dir, struct fr_outbox *ret_outbox)
@@ -381,7 +391,7 @@ int fr_outbox_open(const char *state_dir, struct fr_outbox *ret_outbox)
 	outbox.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (outbox.dir < 0)
 		return -errno;
-	outbox.lock = openat(outbox.dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	outbox.lock = openat(outbox.dir, "lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (outbox.lock < 0)
 		r = -errno;
 	else if (flock(outbox.lock, LOCK_EX | LOCK_NB) < 0)

@@ -46,20 +46,26 @@ for point in outbox-why upload-rejected; do
 	[[ $(stat_of unique) == 19 && $(stat_of events) == 19 ]] || fail "the collector has $(stat_of unique) events, want 19"
 done
 
-begin "killed at a hundred random instants while the network fails"
-fill 1 3 2000
+begin "killed at random instants while the network fails, until everything has arrived"
+fill 1 3 4000
 deeds=()
 for ((i = 0; i < 60; i++)); do
 	deeds+=(drop 500 forward cut drop)
 done
 start_hostile "${deeds[@]}"
 RANDOM=7
-for ((i = 0; i < 100; i++)); do
-	"$flightrec" upload -q --endpoint "http://127.0.0.1:$hostile" --database "$database" -o batch_events=100 -o retry_base=2ms \
+kills=0 result=0
+for ((i = 0; i < 400 && result != 4; i++)); do
+	"$flightrec" upload -q --endpoint "http://127.0.0.1:$hostile" --database "$database" -o batch_events=50 -o retry_base=2ms \
 		-o retry_cap=5ms -o zstd_level=1 >/dev/null 2>&1 &
-	sleep "0.0$((RANDOM % 90 + 10))"
-	{ kill -KILL $! && wait $!; } 2>/dev/null || true
+	printf -v nap '0.%03d' $((RANDOM % 70 + 5))
+	sleep "$nap"
+	kill -KILL $! 2>/dev/null || true
+	result=0
+	wait $! 2>/dev/null || result=$?
+	((result != 137)) || kills=$((kills + 1))
 done
-upload "$hostile" -o batch_events=100
-expect_code 0
-expect_exactly_once 6000
+((kills >= 20)) || fail "only $kills kills hit"
+upload "$hostile"
+expect_exactly_once 12000
+echo "  ($kills kills, $(stat_of deliveries) deliveries of $(stat_of batches) batches)"
