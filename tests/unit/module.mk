@@ -12,7 +12,8 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,tests/unit/%,$(wildcard tests/unit/tes
 UNIT_HELPERS := $(wildcard tests/unit/unit_*.c)
 
 ifeq ($(call has,cmocka),yes)
-$(foreach t,$(UNIT_TESTS),$(eval $(call program,$(t),$(t).c $(UNIT_HELPERS),$(TEST_LIBS),$(TEST_LDLIBS) -lcmocka)))
+$(eval $(call library,fr_unit,$(UNIT_HELPERS)))
+$(foreach t,$(UNIT_TESTS),$(eval $(call program,$(t),$(t).c,fr_unit $(TEST_LIBS),$(TEST_LDLIBS) -lcmocka)))
 CHECKS += $(UNIT_TESTS:%=$(O)/%)
 
 unit: $(UNIT_TESTS:%=$(O)/%) ## build the unit tests
