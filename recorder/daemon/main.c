@@ -278,35 +278,16 @@ static void raise_limits(void)
 	}
 }
 
-/* The first start in a boot says so; what was before it is in the list of boots. */
-static void say_boot(struct daemon *daemon, bool first)
+/* The first start in a boot says so. Why the machine was reset is for harvest to find out. */
+static void say_boot(struct daemon *daemon)
 {
-	char path[FR_PATH_MAX], text[8192], previous[40] = "", id[40], boot[37];
-	int got, number;
+	const struct resume *resume = &daemon->resume;
+	char boot[37];
 
 	fr_uuid_text(boot, daemon->boot_id);
-	if (!first || snprintf(path, sizeof(path), "%s/boots", daemon->state) >= (int)sizeof(path))
-		return;
-	got = fr_gates_read(path, text, sizeof(text) - 1);
-	text[got > 0 ? got : 0] = 0;
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		if (sscanf(line, "%d %39s", &number, id) == 2 && strcmp(id, boot) != 0)
-			strcpy(previous, id);
-	}
-	OWN_SAY(&daemon->own, FR_EVENT_FR_BOOT, { .u = daemon->boot_seq }, { .u = 0 }, { .s = boot }, { .s = previous }, { .s = "" });
-}
-
-static bool is_first_start(struct daemon *daemon)
-{
-	char path[FR_PATH_MAX], text[128], boot[37];
-	int got;
-
-	if (snprintf(path, sizeof(path), "%s/resume", daemon->state) >= (int)sizeof(path))
-		return false;
-	fr_uuid_text(boot, daemon->boot_id);
-	got = fr_gates_read(path, text, sizeof(text) - 1);
-	text[got > 0 ? got : 0] = 0;
-	return strstr(text, boot) == NULL;
+	if (resume->first_in_boot)
+		OWN_SAY(&daemon->own, FR_EVENT_FR_BOOT, { .u = daemon->boot_seq }, { .u = resume->previous_stopped }, { .s = boot },
+			{ .s = resume->previous_boot }, { .s = "" });
 }
 
 static int start(struct lifetime *all)
@@ -314,7 +295,6 @@ static int start(struct lifetime *all)
 	struct daemon *daemon = &all->daemon;
 	struct utsname kernel = { 0 };
 	char line[128];
-	bool first;
 	int error;
 
 	if (fr_host_boot_id(daemon->boot_id) < 0)
@@ -326,12 +306,11 @@ static int start(struct lifetime *all)
 		log_line(LOG_PRIO_ERROR, "epoll, timerfd and signalfd are needed and can't be had: %s", strerror(-error));
 		return error;
 	}
-	first = is_first_start(daemon);
 	daemon->queue.daemon = daemon;
 	resume_find(daemon);
-	resume_store(daemon);
+	resume_store(daemon, false);
 	open_own_ring(daemon);
-	say_boot(daemon, first);
+	say_boot(daemon);
 	uname(&kernel);
 	OWN_SAY(&daemon->own, FR_EVENT_FR_START, { .u = (uint64_t)getpid() }, { .s = FR_VERSION }, { .s = kernel.release });
 	policy_load(daemon);
@@ -370,7 +349,7 @@ static void stop(struct lifetime *all)
 	probes_close(&daemon->probes, daemon->config.unload_at_stop);
 	kmsg_close(&daemon->kmsg);
 	OWN_SAY(&daemon->own, FR_EVENT_FR_STOP, { .s = daemon->stop_reason });
-	resume_store(daemon);
+	resume_store(daemon, true);
 	own_close(&daemon->own);
 	writers_close(daemon);
 	if (all->clock_steps >= 0)

@@ -101,17 +101,22 @@ static void find_done(void *ctx, const struct worker_end *end)
 
 static void read_file(struct daemon *daemon, const char *path)
 {
-	char text[512] = "", boot[40] = "", wanted[40];
+	char text[512] = "", boot[37] = "", wanted[37];
 	struct resume resume = { 0 };
-	int known = 0, got = fr_gates_read(path, text, sizeof(text) - 1);
+	int known = 0, stopped = 0, got = fr_gates_read(path, text, sizeof(text) - 1);
 
-	if (got < 0)
-		return;
 	fr_uuid_text(wanted, daemon->boot_id);
-	if (sscanf(text, "boot %39s\nkernel_log %d %" SCNu64 "\nkernel_event %" SCNu64 " %" SCNu32 " %" SCNu16, boot, &known,
-		   &resume.log_seq, &resume.kernel_time_ns, &resume.kernel_tid, &resume.kernel_cpu) != 6 ||
-	    strcmp(boot, wanted) != 0)
+	daemon->resume.first_in_boot = true;
+	if (got < 0 ||
+	    sscanf(text, "boot %36s\nstopped %d\nkernel_log %d %" SCNu64 "\nkernel_event %" SCNu64 " %" SCNu32 " %" SCNu16, boot, &stopped,
+		   &known, &resume.log_seq, &resume.kernel_time_ns, &resume.kernel_tid, &resume.kernel_cpu) != 7)
 		return;
+	if (strcmp(boot, wanted) != 0) {
+		daemon->resume.previous_stopped = stopped;
+		snprintf(daemon->resume.previous_boot, sizeof(daemon->resume.previous_boot), "%s", boot);
+		return;
+	}
+	daemon->resume.first_in_boot = false;
 	resume.log_known = known;
 	merge(&daemon->resume, &resume);
 }
@@ -134,15 +139,15 @@ void resume_find(struct daemon *daemon)
 	}
 }
 
-void resume_store(struct daemon *daemon)
+void resume_store(struct daemon *daemon, bool stopped)
 {
 	const struct resume *resume = &daemon->resume;
 	char path[FR_PATH_MAX], text[512], boot[37];
 	int size, error;
 
 	fr_uuid_text(boot, daemon->boot_id);
-	size = snprintf(text, sizeof(text), "boot %s\nkernel_log %d %" PRIu64 "\nkernel_event %" PRIu64 " %" PRIu32 " %" PRIu16 "\n", boot,
-			resume->log_known, resume->log_seq, resume->kernel_time_ns, resume->kernel_tid, resume->kernel_cpu);
+	size = snprintf(text, sizeof(text), "boot %s\nstopped %d\nkernel_log %d %" PRIu64 "\nkernel_event %" PRIu64 " %" PRIu32 " %" PRIu16 "\n",
+			boot, stopped, resume->log_known, resume->log_seq, resume->kernel_time_ns, resume->kernel_tid, resume->kernel_cpu);
 	if (snprintf(path, sizeof(path), "%s/resume", daemon->state) >= (int)sizeof(path))
 		return;
 	error = fr_gates_write(path, text, (size_t)size, true);

@@ -22,11 +22,14 @@ struct resume {
 	uint64_t kernel_time_ns; /* stamp of the last sample recorded; 0: none */
 	uint32_t kernel_tid;
 	uint16_t kernel_cpu;
+	bool first_in_boot;	/* no daemon of this boot has been here */
+	bool previous_stopped;	/* the last one of the boot before ended in order */
+	char previous_boot[37]; /* "": not known */
 };
 
 struct daemon;
 
 void resume_find(struct daemon *daemon);  /* blocking; judges rings in a worker */
-void resume_store(struct daemon *daemon);
+void resume_store(struct daemon *daemon, bool stopped);
 
 #endif

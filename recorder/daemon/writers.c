@@ -88,7 +88,7 @@ static bool closed_in_order(const struct writer *writer)
 /* The size is ours to decide: what a client added goes, what it cut off is gone. Said once for each ring. */
 static void check_size(struct writer *writer)
 {
-	int fd = writers_open_ring(writer, O_RDWR);
+	int fd = writer->size > 0 ? writers_open_ring(writer, O_RDWR) : -1; /* 0: known by its name alone */
 	struct stat st;
 
 	if (fd < 0)
@@ -305,14 +305,8 @@ static void adopt(struct daemon *daemon, const char *name)
 		return;
 	if (fr_host_writer_alive(&super)) {
 		writer = writers_add(daemon, name, &super, open_pidfd(&super), vouched);
-		if (!writer)
-			return;
-		if (super.ring_size == 0) { /* known by its name alone */
-			daemon->writers.bytes -= writer->size;
-			writer->size = 0;
-		} else {
+		if (writer)
 			policy_apply(daemon, writer);
-		}
 		return;
 	}
 	writer = enter(daemon, name, &super);
@@ -386,7 +380,7 @@ static void check_sizes(void *ctx)
 	struct daemon *daemon = ctx;
 
 	for (struct writer *writer = daemon->writers.first; writer; writer = writer->next) {
-		if (writer->state == WRITER_LIVING && writer->size > 0)
+		if (writer->state == WRITER_LIVING)
 			check_size(writer);
 	}
 	loop_timer_set(&daemon->loop, &daemon->writers.check, CHECK_MS);

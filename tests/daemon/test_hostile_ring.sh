@@ -40,4 +40,22 @@ mv "$scratch/rubbish" "$state/rings/4194304-00112233445566778899aabbccddeeff.rin
 until_true 5 grep -q 'can.t be read: .* set aside' "$log" || fail "rubbish is not set aside: $(cat "$log")"
 [[ -n $(find "$state/spool/quarantine" -name '4194304*' ) ]] || fail "rubbish is not in quarantine: $(ls "$state/spool/quarantine")"
 holds "rubbish among the rings is set aside"
+
+# a living writer's own file whose superblocks are gone: watched by its name, and kept whole for people to look at
+stop_daemon
+spawn lost hold 6
+lost=$child
+ready lost
+ring=$(ls "$state/rings")
+size=$(stat -c %s "$state/rings/$ring")
+for at in 0 $((size / 16)); do
+	dd if=/dev/zero of="$state/rings/$ring" bs=1 count=2048 seek=$((at / 4096 * 4096)) conv=notrunc status=none
+done
+start_daemon --no-bpf
+[[ -e $state/rings/$ring ]] || fail "the ring of a living writer was taken away"
+"$client" set acme.shop 4 >/dev/null || fail "no gates with a ring like this"
+kill -KILL "$lost"
+until_true 5 no_rings_of_clients || fail "left: $(ls "$state/rings")"
+[[ $(stat -c %s "$state/spool/quarantine/$ring") == "$size" ]] || fail "it is not in quarantine as it was: $(ls -l "$state/spool/quarantine")"
+holds "a ring that lost both superblocks is left alone while its writer lives, then set aside as it was"
 stop_daemon
