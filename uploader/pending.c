@@ -20,7 +20,7 @@ struct fr_pending {
 	size_t at;	       /* its run, of which `next` is the first number that is not read */
 	uint64_t next;
 	struct lane lane;
-	bool in_lane, in_run;
+	bool in_lane, in_run, done;
 };
 
 int fr_index_pending(struct fr_index *index, struct fr_pending **ret_pending)
@@ -129,7 +129,7 @@ int fr_pending_next(struct fr_pending *pending, struct fr_event *ret_event)
 {
 	int r;
 
-	for (;;) {
+	while (!pending->done) {
 		if (pending->in_run) {
 			r = fr_db_step(pending->events);
 			if (r < 0)
@@ -147,8 +147,10 @@ int fr_pending_next(struct fr_pending *pending, struct fr_event *ret_event)
 				return r;
 		} else {
 			r = next_lane(pending);
-			if (r <= 0)
+			if (r < 0)
 				return r;
+			pending->done = !r;
 		}
 	}
+	return 0;
 }

@@ -257,9 +257,11 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 
 	while (!r && any && limits->max_age_s && age_ns / 1000000000u == limits->max_age_s && age_ns < now)
 		r = drop_where(index, "coalesce(salvaged_real_ns, mtime_ns) <", now - age_ns, &stats, &any);
-	if (!r && stats.segments)
-		r = shrink(index);
 	stats.bytes_after = measure(index);
+	if (!r && (stats.segments || (limits->max_bytes && stats.bytes_after > limits->max_bytes))) {
+		r = shrink(index);
+		stats.bytes_after = measure(index);
+	}
 	any = true;
 	while (!r && any && limits->max_bytes && stats.bytes_after > limits->max_bytes) {
 		/* half of what is too much at a time: what goes from the index shows only after it was shrunk */

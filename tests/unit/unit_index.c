@@ -148,7 +148,7 @@ void writer_seal(struct writer *w, const struct scratch *s, uint32_t part, enum 
 	assert_true(dir >= 0);
 	assert_int_equal(fr_image_open(w->fd, 0, &image), 0);
 	fr_segment_head(&head, w->id, w->boot, part, reason);
-	head.salvaged_real_ns = (w->ring.super.boot_seq * 1000000 + 1000 + part) * SECOND;
+	head.salvaged_real_ns = (w->ring.super.boot_seq * 1000000 + 1000 + part * 1000) * SECOND;
 	head.crc = fr_check_crc(NULL, &head, sizeof(head), offsetof(struct frm_segment, crc));
 	assert_int_equal(fr_segment_create(dir, &head, &segment), 0);
 	assert_int_equal(fr_segment_chunk(segment, FRM_CHUNK_META, fr_image_meta(image), fr_image_super(image)->meta_size), 0);
