@@ -190,7 +190,7 @@ static bool is_silent(const struct fr_event *event, const struct fr_value *value
 	static const char *const hidden[] = { "known", "group", "group_dead", "registers" };
 	static const char *const identity[] = { "start_time_ns", "cgroup", "pid", "tid", "ppid", "uid", "comm" };
 
-	if (!from_catalogue(event) && strncmp(event->name, "fr.", 3) != 0)
+	if ((!from_catalogue(event) && strncmp(event->name, "fr.", 3) != 0) || strcmp(event->name, FR_LOSS_EVENT) == 0)
 		return false;
 	if (strcmp(event->provider, "kernel") == 0)
 		for (size_t i = 0; i < sizeof(identity) / sizeof(identity[0]); i++)

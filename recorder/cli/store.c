@@ -176,6 +176,7 @@ int fr_store_open_if(const char *path, bool (*wanted)(void *ctx, const struct fr
 		close(fd);
 		return -ESTALE;
 	}
+	opened.file_size = (uint64_t)st.st_size;
 	opened.alive = !error && fr_host_writer_alive(&super);
 	error = fr_image_open(fd, opened.alive ? FR_IMAGE_LIVE : 0, &opened.image);
 	close(fd);

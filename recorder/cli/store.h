@@ -42,6 +42,7 @@ int fr_store_peek(int fd, struct frm_super *ret_super);
 struct fr_opened {
 	struct fr_image *image;
 	bool alive; /* its writer runs: the image was opened FR_IMAGE_LIVE */
+	uint64_t file_size;
 	bool gone;  /* a process's ring, left open by a writer that is dead */
 };
 int fr_store_open(const char *path, struct fr_opened *ret_opened);

@@ -31,11 +31,13 @@ static const char help[] =
 struct verdict {
 	uint64_t records, lost[FRM_LOSS_COUNT];
 	unsigned lanes_used, heads_damaged, lanes_unreadable;
+	bool cut; /* the file is shorter than the ring it holds */
 	bool damaged;
 };
 
-static struct verdict judge(const struct fr_image *image)
+static struct verdict judge(const struct fr_opened *opened)
 {
+	const struct fr_image *image = opened->image;
 	struct verdict v = { .records = fr_image_record_count(image), .damaged = fr_image_meta_damage(image) != 0 };
 
 	for (size_t i = 0; i < fr_image_loss_count(image); i++) {
@@ -52,7 +54,8 @@ static struct verdict judge(const struct fr_image *image)
 		v.heads_damaged += lane->head_damaged;
 		v.lanes_unreadable += !lane->readable;
 	}
-	v.damaged |= v.heads_damaged || v.lanes_unreadable;
+	v.cut = fr_image_type(image) == FR_IMAGE_RING && opened->file_size < fr_image_super(image)->ring_size;
+	v.damaged |= v.cut || v.heads_damaged || v.lanes_unreadable;
 	return v;
 }
 
@@ -164,6 +167,9 @@ static void print_text(const char *path, const struct fr_opened *opened, const s
 		fr_hex(id, super->ring_id, 16);
 		fr_out_printf(&out, "  ring         %s, %s, %u lanes of %s\n", id, fr_size_text(size, super->ring_size),
 			      super->lane_count, fr_size_text(count, super->lane_size));
+		if (v->cut)
+			fr_out_printf(&out, "  file         CUT SHORT: %s of %s are there\n", fr_size_text(size, opened->file_size),
+				      fr_size_text(count, super->ring_size));
 		copies(image, &out);
 		fr_out_printf(&out, "  writer       %s\n", ending(opened));
 		lanes(image, v, &out);
@@ -229,6 +235,8 @@ static void print_json(const char *path, const struct fr_opened *opened, const s
 	if (fr_image_type(image) == FR_IMAGE_RING)
 		fr_out_printf(&out, ",\"superblock_a\":%s,\"superblock_b\":%s", damage & 1 ? "false" : "true",
 			      damage & 2 ? "false" : "true");
+	if (v->cut)
+		fr_out_printf(&out, ",\"cut_short\":true,\"file_bytes\":%llu", (unsigned long long)opened->file_size);
 	fr_out_printf(&out, ",\"records\":%llu,\"lanes\":[", (unsigned long long)v->records);
 	for (size_t i = 0, shown = 0; i < fr_image_lane_count(image); i++) {
 		const struct fr_lane_info *lane = fr_image_lane(image, i);
@@ -298,7 +306,7 @@ int fr_cmd_verify(int argc, char **argv)
 		if (error) {
 			one = unreadable(argv[i], error, json);
 		} else {
-			struct verdict v = judge(opened.image);
+			struct verdict v = judge(&opened);
 
 			if (json)
 				print_json(argv[i], &opened, &v);

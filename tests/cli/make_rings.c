@@ -187,6 +187,12 @@ static void shop(const char *dir)
 	owner(&m, 2, 4713, "order-srv");
 	emit(&m, 0, provider, "fr.text", 4, 0, FIELDS(S(text, "order service 1.4 is ready on port 8080")));
 	m.session = (uint16_t)fr_ring_session_begin(&m.ring, (uint16_t)provider, shop_guid, "checkout");
+	for (int copy = 0; copy < 2; copy++) { /* begun when the story says */
+		struct frm_session *session = &m.ring.meta[copy]->tables.session[m.session % FRM_SESSIONS_MAX];
+
+		session->begin_ns = m.now_ns;
+		fr_session_sign(session, m.ring.super.ring_id);
+	}
 	emit(&m, 0, provider, "fr.session_begin", 4, 1500, FIELDS(S(name, "checkout"), S(guid, "")));
 	m.tid = 4712;
 	emit(&m, 1, provider, "order_paid", 4, 812, FIELDS(N(order_id, 4711), N(amount, 1999), S(customer, "Ada Lovelace")));
@@ -224,7 +230,7 @@ static void kernel(const char *dir)
 	known(&m, &ids, 2, FR_EVENT_FR_START, 0, FIELDS(N(pid, 300), S(version, "0.1.0"), S(kernel, "6.12.0")));
 	m.tid = 4711;
 	known(&m, &ids, 0, FR_EVENT_PROC_EXEC, 20, FIELDS(N(pid, 4711), N(tid, 4711), N(ppid, 1), N(uid, 1000), S(comm, "order-srv"),
-		N(start_time_ns, 90 * SECOND), N(argv_bytes, 25), S(filename, "/usr/bin/order-srv"), S(argv, "order-srv --port 8080")));
+		N(start_time_ns, 90 * SECOND), N(argv_bytes, 22), S(filename, "/usr/bin/order-srv"), S(argv, "order-srv --port 8080")));
 	m.tid = 0;
 	known(&m, &ids, 1, FR_EVENT_KERNEL_LOG, 900, FIELDS(N(seq, 812), N(level, 4), S(text, "EXT4-fs warning (device vda1): short of inodes"),
 		S(subsystem, "block"), S(device, "+block:vda1")));

@@ -1,0 +1,255 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# check-timeout: 180
+# test_cli.sh [-u] - what flightrec prints, byte for byte, against tests/cli/golden/. Rings come from make_rings with fixed ids and times.
+#
+#	-u	takes what is printed now as what has to be printed (then read the diff before you commit it)
+#
+# A golden holds the command, what it prints, what it prints to standard error (marked "!"), and the exit code.
+# shellcheck disable=SC2016 # what is in single quotes is for another shell
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+build=${FR_BUILD:-$PWD/build}
+golden=$PWD/tests/cli/golden
+update=0
+[[ ${1:-} == -u ]] && update=1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+mkdir bin
+ln -s "$build/flightrec" bin/flightrec
+export PATH=$work/bin:$PATH TZ=UTC LC_ALL=C FLIGHTREC_STATE_DIR=$work/state FLIGHTREC_RUNTIME_DIR=$work/run FLIGHTREC_CONFIG=$work/none.conf
+unset NO_COLOR FLIGHTREC_LEVEL FLIGHTREC_RING_DIR FLIGHTREC_RING_SIZE COLUMNS
+: >none.conf
+failed=0 passed=0
+mkdir -p "$golden"
+
+"$build/tests/cli/make_rings" state || exit 1
+
+verdict() { # name ok?
+	if (($2)); then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL $1"
+	fi
+}
+
+# golden NAME COMMAND: a line of shell
+golden() {
+	local name=$1 command=$2 file=$golden/$1.txt code
+	bash -c "$command" >"$name.stdout" 2>"$name.stderr"
+	code=$?
+	{
+		echo "\$ $command"
+		cat "$name.stdout"
+		sed 's/^/! /' "$name.stderr"
+		echo "exit $code"
+	} | sed "s#$work#WORK#g" >"$name.out"
+	if ((update)); then
+		cp "$name.out" "$file"
+	elif ! diff -u --label "golden/$name.txt" --label "now" "$file" "$name.out"; then
+		verdict "$name" 0
+		return
+	fi
+	verdict "$name" 1
+}
+
+# holds NAME COMMAND...: the command succeeds
+holds() {
+	local name=$1
+	shift
+	if "$@"; then verdict "$name" 1; else verdict "$name" 0; fi
+}
+
+# ---------------------------------------------------------------- the program
+
+golden version 'flightrec --version'
+golden no_command 'flightrec'
+golden typo 'flightrec shwo'
+golden unknown 'flightrec frobnicate'
+for command in show status verify emit set events; do
+	golden "help_$command" "flightrec help $command"
+	golden "usage_$command" "flightrec $command --no-such-option 2>&1 | tail -n 1"
+	holds "help_is_help_$command" diff <(flightrec help "$command") <(flightrec "$command" --help)
+done
+
+# ---------------------------------------------------------------- show
+
+golden show_all 'flightrec show'
+golden show_shop_file 'flightrec show state/rings/shop.ring'
+golden show_directory 'flightrec show -n 2 state'
+golden show_boot_number 'flightrec show --boot 7'
+golden show_boot_prefix 'flightrec show --boot 80000000-0000-4008 -n 1'
+golden show_boot_previous 'flightrec show --boot -2 -n 1'
+golden show_boot_none 'flightrec show --boot 9'
+golden show_boot_nonsense 'flightrec show --boot here'
+golden show_boot_time 'flightrec show --boot 7 --boot-time -n 3'
+golden show_zone 'TZ=EST5 flightrec show --boot 7 -n 1'
+golden show_utc 'TZ=EST5 flightrec show --utc --boot 7 -n 1'
+golden show_since_until "flightrec show --since '2026-11-18 11:08:20.2524' --until '2026-11-18 11:08:20.2526'"
+golden show_since_boot 'flightrec show --boot 7 --since +101.3 --until +101.3035'
+golden show_time_nonsense 'flightrec show --since whenever'
+golden show_pid 'flightrec show --pid 4711 -n 2'
+golden show_comm "flightrec show --comm 'worker*'"
+golden show_provider_guid 'flightrec show --provider 5c0d1f9e-8d6b-4c1e-9a53-0f6a2d7b9e11 -n 1'
+golden show_event "flightrec show --event 'proc.*'"
+golden show_level 'flightrec show --boot 7 --level error'
+golden show_grep 'flightrec show --grep LOVELACE'
+golden show_session "flightrec show --session 'check*'"
+golden show_nothing_matches 'flightrec show --grep nowhere'
+golden show_nothing_there 'FLIGHTREC_STATE_DIR=$PWD/empty flightrec show'
+golden show_no_file 'flightrec show no.ring'
+golden show_not_a_ring 'flightrec show none.conf'
+golden show_json 'flightrec show --json state/rings/shop.ring state/rings/batch.ring'
+golden show_losses 'flightrec show --losses -n 1'
+golden show_losses_json 'flightrec show --losses --json -n 1'
+golden show_damaged_file 'flightrec show state/rings/damaged.ring'
+golden show_colour 'flightrec show --boot 7 --color always'
+golden show_around_needs_index 'flightrec show --around 1234'
+
+# what a terminal of so many columns shows
+terminal() {
+	TERM=xterm script -qec "stty cols $1; flightrec show ${2:-}" /dev/null </dev/null | tr -d '\r'
+}
+export -f terminal
+if command -v script >/dev/null; then
+	golden terminal_80 "terminal 80 '--boot 7'"
+	golden terminal_120 "terminal 120 '--boot 7'"
+	golden terminal_no_colour "NO_COLOR=1 terminal 80 '-n 2'"
+fi
+
+# every line of JSON is JSON, and no output of any kind holds a control character
+holds json_is_json bash -c 'flightrec show --json | python3 -c "
+import json, sys
+for line in sys.stdin:
+    json.loads(line)
+" 2>/dev/null || ! command -v python3 >/dev/null'
+controls=$'[\001-\010\013-\037\177]'
+holds no_controls_in_text bash -c '! flightrec show | grep -qa "$1"' _ "$controls"
+holds no_controls_in_json bash -c '! flightrec show --json | grep -qa "$1"' _ "$controls"
+
+# ---------------------------------------------------------------- verify, events, status
+
+for ring in shop kernel batch damaged lapped; do
+	golden "verify_$ring" "flightrec verify state/rings/$ring.ring"
+done
+golden verify_json 'flightrec verify --json state/rings/damaged.ring state/rings/shop.ring'
+golden verify_quiet 'flightrec verify -q state/rings/*.ring'
+head -c 40000 state/rings/shop.ring >short.ring
+golden verify_short 'flightrec verify short.ring'
+golden verify_unreadable 'flightrec verify none.conf no.ring'
+golden verify_which 'flightrec verify'
+golden events_text "flightrec events 'proc.*'"
+golden events_json "flightrec events --json 'fr.start'"
+golden events_markdown "flightrec events --markdown 'fr.loss'"
+golden events_none 'flightrec events nothing'
+golden status_nothing 'FLIGHTREC_STATE_DIR=$PWD/empty flightrec status'
+golden status_argument 'flightrec status all'
+
+# ---------------------------------------------------------------- emit, set
+
+golden emit_what 'flightrec emit'
+golden emit_level 'flightrec emit --level loud x'
+golden emit_guid 'flightrec emit --guid 12 x'
+golden set_what 'flightrec set acme.shop'
+golden set_level 'flightrec set acme.shop loud'
+golden set_keywords 'flightrec set acme.shop info none'
+
+export FLIGHTREC_STATE_DIR=$work/live
+emitted() { # what show makes of the newest event, without time and process
+	flightrec show -n "${1:-1}" | grep -v '^--' | sed 's/^[^]]*\] *//'
+}
+is() {
+	[[ $1 == "$2" ]] || {
+		printf 'want: %s\ngot:  %s\n' "$2" "$1"
+		return 1
+	}
+}
+flightrec emit backup started
+holds emit_text is "$(emitted)" "info  shell backup started"
+flightrec emit -p acme.backup -l error -e finished files=1204 ratio=0.5 target=/srv 'note=two words' empty=
+holds emit_fields is "$(emitted)" 'ERROR acme.backup finished files=1204 ratio=0.5 target=/srv note="two words" empty=""'
+flightrec emit -p acme.backup -e result --json '{"code":7}'
+holds emit_json is "$(emitted)" 'info  acme.backup result {"code":7}'
+flightrec emit -p acme.backup -e result --json '{"code":' 2>/dev/null
+holds emit_no_json is "$(emitted)" 'info  acme.backup result {"code": (not JSON)'
+printf 'one\n\ntwo' | flightrec emit --session night -
+holds emit_lines is "$(emitted 4 | sed -n '2,3p')" $'info  shell #1:night one\ninfo  shell #1:night two'
+flightrec emit -l verbose quiet
+holds emit_verbose is "$(emitted)" 'verb  shell quiet'
+
+# a provider that is switched off refuses, and says how it is switched on
+flightrec set shell off >/dev/null
+holds emit_off bash -c '! flightrec emit x 2>/dev/null'
+holds emit_off_says bash -c 'flightrec emit x 2>&1 | grep -q "flightrec set shell info"'
+flightrec set shell info >/dev/null
+holds emit_on_again flightrec emit x
+
+# a running process sees `set` without a daemon
+mkfifo lines
+flightrec emit -p acme.follow - <lines &
+writer=$!
+exec 5>lines
+for ((i = 0; i < 100; i++)); do
+	[[ $(flightrec status --json) == *'"alive":true'* ]] && break
+	sleep 0.05
+done
+holds set_changes_one is "$(flightrec set acme.follow error)" "acme.follow: error; changed in 1 running process"
+holds set_changes_none is "$(flightrec set acme.nobody error)" \
+	"acme.nobody: error; no running process was changed by it; those that start from now on begin with it"
+flightrec set acme.follow verbose >/dev/null
+holds status_alive bash -c "flightrec status | grep -q '^  flightrec\[$writer\] * alive'"
+
+# follow: new events appear, in order, those that were there before -n do not
+flightrec show --follow -n 1 --provider acme.follow >followed 5>&- &
+follower=$!
+sleep 0.6
+echo first >&5
+echo second >&5
+for ((i = 0; i < 100; i++)); do
+	grep -q second followed && break
+	sleep 0.05
+done
+exec 5>&-
+wait "$writer"
+sleep 0.6
+kill "$follower"
+wait "$follower" 2>/dev/null
+holds follow is "$(sed 's/^[^]]*\] *//' followed | grep -v '^--')" $'info  acme.follow first\ninfo  acme.follow second'
+
+# ---------------------------------------------------------------- pipes
+
+export FLIGHTREC_STATE_DIR=$work/state
+holds broken_pipe bash -c 'set -o pipefail; flightrec show --json | head -n 1 >/dev/null; exit "${PIPESTATUS[0]}"'
+holds broken_pipe_is_quiet is "$( { flightrec show | head -n 1 >/dev/null; } 2>&1)" ""
+if [[ -c /dev/full ]]; then
+	golden full_disk 'flightrec show >/dev/full'
+fi
+
+# ---------------------------------------------------------------- the same timeline from rings, spool and index
+
+flightrec show >from_rings
+if flightrec help recover >/dev/null 2>&1 && [[ $(flightrec help) == *' recover '* ]]; then
+	flightrec recover --pstore "" --archive "" >/dev/null
+	flightrec show >from_spool
+	holds same_from_spool diff -u from_rings from_spool
+	if [[ $(flightrec help) == *' index '* ]]; then
+		flightrec index >/dev/null
+		# a gap has no time, so the index can't place it; what happened at the same instant may change places
+		flightrec show >from_index
+		holds same_from_index diff -u <(grep -v ' LOST \| DEATH fr.gone ' from_rings | sort) \
+			<(grep -v ' LOST \| DEATH fr.gone ' from_index | sort)
+		for filter in '--level error' "--comm worker*" '--grep lovelace' '--boot 7' '--session check*' '--event proc.*' \
+			'--since +100.25 --boot 7' '-n 5' '--provider acme.*' '--pid 4711'; do
+			read -ra words <<<"$filter"
+			flightrec show --json "${words[@]}" >index.json
+			FLIGHTREC_STATE_DIR=$work/empty flightrec show --json "${words[@]}" state/spool >spool.json
+			holds "index filters as images do: $filter" diff index.json spool.json
+		done
+	fi
+fi
+
+echo "$passed hold, $failed do not"
+((failed == 0))
