@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "pstore/attempt.h"
@@ -224,6 +225,17 @@ static int run_worker(struct run *run)
 	return fr_attempt_blame(run->spool, pid, WTERMSIG(status)) ? 1 : -EIO;
 }
 
+/* A place named twice is one place. */
+static void add_dir(struct run *run, const char *path)
+{
+	struct stat st, other;
+
+	for (size_t i = 0; i < run->dirs; i++)
+		if (stat(path, &st) == 0 && stat(run->dir[i], &other) == 0 && st.st_dev == other.st_dev && st.st_ino == other.st_ino)
+			return;
+	run->dir[run->dirs++] = path;
+}
+
 int fr_recover(const struct fr_recover *recover)
 {
 	struct fr_spool *spool;
@@ -237,9 +249,9 @@ int fr_recover(const struct fr_recover *recover)
 	snprintf(run.rings, sizeof(run.rings), "%s/rings", recover->state_dir);
 	error = run.dir ? fr_spool_lock(spool, true) : -ENOMEM;
 	if (!error) {
-		run.dir[run.dirs++] = run.rings;
+		add_dir(&run, run.rings);
 		for (size_t i = 0; i < recover->ring_dirs; i++)
-			run.dir[run.dirs++] = recover->ring_dir[i];
+			add_dir(&run, recover->ring_dir[i]);
 		if (recover->inline_) {
 			error = work(&run);
 		} else {
