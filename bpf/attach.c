@@ -261,7 +261,7 @@ static void load(struct fr_bpf *bpf, const struct fr_bpf_kernel *kernel, int whi
 	struct bpf_object *object = open_object(which);
 	int error = object ? prepare(bpf, object, choices, classes) : -ENOMEM;
 
-	bpf->complaint[0] = bpf->last_line[0] = '\0';
+	bpf->last_line[0] = '\0';
 	if (!error)
 		error = bpf_object__load(object);
 	if (error && (classes & (classes - 1))) { /* which of them is it? */
@@ -307,6 +307,7 @@ void fr_bpf_attach(struct fr_bpf *bpf)
 
 	fr_bpf_kernel_open(bpf, &kernel);
 	list_candidates(bpf, &kernel, choices);
+	fr_bpf_kernel_close(&kernel); /* its types take megabytes, and libbpf brings its own */
 	for (;;) {
 		unsigned classes = 0;
 		int which = OBJECTS;
@@ -330,5 +331,4 @@ void fr_bpf_attach(struct fr_bpf *bpf)
 		}
 		load(bpf, &kernel, which, choices, classes);
 	}
-	fr_bpf_kernel_close(&kernel);
 }

@@ -35,8 +35,6 @@ void fr_bpf_log(struct fr_bpf *bpf, int level, const char *format, ...)
 /* The verifier's last words before its statistics are the reason. */
 static void remember(struct fr_bpf *bpf, const char *line)
 {
-	if (!bpf->complaint[0])
-		snprintf(bpf->complaint, sizeof(bpf->complaint), "%s", line);
 	if (strncmp(line, "--", 2) && strncmp(line, "processed ", 10) &&
 	    !strstr(line, "PROG LOAD LOG") && strncmp(line, "libbpf: ", 8) && line[0] != ';')
 		snprintf(bpf->last_line, sizeof(bpf->last_line), "%s", line);

@@ -37,7 +37,6 @@ struct fr_bpf {
 	int previous_fd[8];
 	unsigned previous_count;
 	struct fr_bpf_hook hook[FR_CLASS_COUNT];
-	char complaint[160]; /* libbpf's first warning since it was cleared */
 	char last_line[160]; /* the last line of the verifier that says anything */
 
 	/* while consuming */
@@ -67,7 +66,7 @@ struct fr_bpf_kernel {
 	char tracefs[64]; /* empty: none */
 };
 void fr_bpf_kernel_open(struct fr_bpf *bpf, struct fr_bpf_kernel *kernel);
-void fr_bpf_kernel_close(struct fr_bpf_kernel *kernel);
+void fr_bpf_kernel_close(struct fr_bpf_kernel *kernel); /* forgets the types */
 bool fr_bpf_kernel_bpffs(struct fr_bpf *bpf, const char *dir); /* mounts /sys/fs/bpf if it may */
 bool fr_bpf_kernel_boot_clock(void);
 /* Is the hook there? If not, *ret_why says so. */
