@@ -90,6 +90,8 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		goto out;
 	}
 	fresh = lseek(fd, 0, SEEK_END) == 0;
+	if (fresh)
+		(void)!fchmod(fd, fr_path_file_mode(state_dir));
 	if (!ends_in_a_line(fd))
 		fputc('\n', stream);
 	for (size_t i = 0; i < count; i++) {

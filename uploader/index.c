@@ -78,6 +78,7 @@ static int take_lock(struct fr_index *index)
 	index->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (index->lock < 0)
 		return -errno;
+	(void)!fchmod(index->lock, fr_path_file_mode(index->state)); /* the umask may have taken from it; only its owner can */
 	for (int waited = 0; flock(index->lock, LOCK_EX | LOCK_NB) < 0; waited += 20) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
@@ -169,7 +170,7 @@ static int open_writer(struct fr_index *index)
 		 "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY",
 		 index->flags & FR_INDEX_REBUILD ? "OFF" : "NORMAL", CACHE_WRITER_KIB);
 	if (r == -ENODATA) {
-		chmod(index->path, 0640); /* its journals take after it */
+		(void)!chmod(index->path, fr_path_file_mode(index->state)); /* its journals take after it */
 		r = fr_db_exec(index, "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL");
 		if (!r)
 			r = fr_db_exec(index, pragma);

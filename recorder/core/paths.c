@@ -71,6 +71,13 @@ int fr_path_make(const char *path, mode_t mode)
 	return 0;
 }
 
+mode_t fr_path_file_mode(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) == 0 && (st.st_mode & S_IWGRP) ? 0660 : 0640;
+}
+
 void fr_hex(char *buf, const uint8_t *bytes, size_t count)
 {
 	static const char digits[] = "0123456789abcdef";

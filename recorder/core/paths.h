@@ -19,6 +19,8 @@
 int fr_path_state(char *buf, size_t size, const char *below);   /* "" or "rings" ...; -ENAMETOOLONG, -ENOENT no home */
 int fr_path_runtime(char *buf, size_t size, const char *below);
 int fr_path_make(const char *path, mode_t mode); /* mkdir -p; 0 when it exists */
+/* Mode for a file that whoever may write in `dir` may write, too: 0660 where its group may, else 0640. */
+mode_t fr_path_file_mode(const char *dir);
 
 void fr_hex(char *buf, const uint8_t *bytes, size_t count);	    /* 2 * count characters and the terminator */
 int fr_unhex(uint8_t *bytes, size_t count, const char *text);	    /* exactly 2 * count digits; -EINVAL */
