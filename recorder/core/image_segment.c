@@ -17,6 +17,12 @@ static bool chunk_ok(const struct frm_chunk *chunk)
 	return chunk->crc == fr_check_crc(NULL, chunk, chunk->size, offsetof(struct frm_chunk, crc));
 }
 
+static bool seals(const struct frm_chunk *chunk, uint64_t at)
+{
+	return chunk->type == FRM_CHUNK_SEAL && chunk->size == sizeof(*chunk) + sizeof(struct frm_seal) && chunk_ok(chunk) &&
+	       ((const struct frm_seal *)(chunk + 1))->bytes == at; /* I19 */
+}
+
 static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk)
 {
 	uint64_t size = chunk->size - sizeof(*chunk);
@@ -124,7 +130,7 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 		if (chunk->size < sizeof(*chunk) || chunk->size > size - i)
 			break;
 		texts += chunk->type == FRM_CHUNK_TEXT;
-		sealed = chunk->type == FRM_CHUNK_SEAL && chunk_ok(chunk);
+		sealed = seals(chunk, i);
 		i += (chunk->size + 7) & ~7ull;
 	}
 	if (!sealed)

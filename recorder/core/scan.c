@@ -48,6 +48,25 @@ static bool crc_holds(const struct frm_record *record, uint32_t seed)
 	return crc_holds_at(record, seed, record->pos);
 }
 
+/*
+ * Bytes that may be checksummed in vain. A writer that means harm can make every eighth byte the start of a record of a
+ * megabyte; nothing else gets near. A lane that uses up the patience of its reader is given up from there on (I8).
+ */
+static uint64_t patience_for(uint64_t size)
+{
+	return 16 * size + FRM_RECORD_MAX;
+}
+
+static bool judged_valid(const struct frm_record *record, uint32_t seed, uint64_t *patience)
+{
+	uint32_t span = fr_record_span(size_of(record));
+
+	if (crc_holds(record, seed))
+		return true;
+	*patience -= span < *patience ? span : *patience;
+	return false;
+}
+
 /* Rule 1, for a record with `room` bytes from its start to the end of the data. */
 static bool length_fits(const struct frm_record *record, uint64_t room, uint32_t most)
 {
@@ -179,7 +198,7 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	uint32_t most = fr_lane_max_record(bytes->size);
 	struct lane_view *view = &image->lanes[bytes->lane];
 	size_t first = image->record_count, count, gone = 0;
-	uint64_t newest_end, floor, last_seq;
+	uint64_t newest_end, floor, last_seq, patience = patience_for(bytes->size);
 	struct fr_record *records;
 	int r;
 
@@ -187,7 +206,9 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 		const struct frm_record *record = (const struct frm_record *)(bytes->data + off);
 
 		if (!length_fits(record, bytes->size - off, most) || record->pos % bytes->size != off || /* I1, rules 1, 2 */
-		    !crc_holds(record, seed)) {							 /* and 4 */
+		    !judged_valid(record, seed, &patience)) {						 /* and 4 */
+			if (!patience)
+				break;
 			off += FRM_RECORD_ALIGN;
 			continue;
 		}
@@ -239,14 +260,17 @@ int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *d
 {
 	uint32_t seed = fr_lane_seed(image->super.ring_id, image->super.boot_id, lane);
 	struct lane_view *view = &image->lanes[lane];
-	uint64_t next_pos = 0;
+	uint64_t next_pos = 0, patience = patience_for(size);
 	int r;
 
 	view->first = image->record_count;
 	for (uint64_t off = 0; off + sizeof(struct frm_record) <= size;) {
 		const struct frm_record *record = (const struct frm_record *)(data + off);
 
-		if (!length_fits(record, size - off, FRM_RECORD_MAX) || record->pos < next_pos || !crc_holds(record, seed)) {
+		if (!length_fits(record, size - off, FRM_RECORD_MAX) || record->pos < next_pos ||
+		    !judged_valid(record, seed, &patience)) {
+			if (!patience)
+				break;
 			off += FRM_RECORD_ALIGN;
 			continue;
 		}
