@@ -19,6 +19,7 @@
 #include "recorder/core/testpoint.h"
 
 #define DEFAULT_RING_SIZE (2u << 20)
+#define DEFAULT_RINGS_MAX (512u << 20)
 
 struct fr_client *fr_client;
 
@@ -53,8 +54,8 @@ int fr_client_setup(void)
 	return 0;
 }
 
-/* A size such as 65536, 512K or 4M from the environment; `otherwise` when it isn't set or makes no sense. */
-static uint64_t size_from(const char *variable, uint64_t otherwise)
+/* A size such as 65536, 512K or 4M from the environment; `otherwise` when it isn't set, makes no sense or is above `most`. */
+static uint64_t size_from(const char *variable, uint64_t most, uint64_t otherwise)
 {
 	const char *text = getenv(variable);
 	char *end;
@@ -70,7 +71,7 @@ static uint64_t size_from(const char *variable, uint64_t otherwise)
 	else if (*end == 'g' || *end == 'G')
 		value <<= 30;
 	value &= ~(uint64_t)(FRM_PAGE - 1);
-	return value >= FRM_RING_MIN && value <= FRM_RING_MAX ? value : otherwise;
+	return value >= FRM_RING_MIN && (!most || value <= most) ? value : otherwise;
 }
 
 /* Makes the process's own ring file. Returns its descriptor. */
@@ -99,6 +100,7 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 		prctl(PR_GET_NAME, identity.comm);
 	}
 	identity.boot_seq = fr_host_boot_seq(state, identity.boot_id);
+	fr_client_make_room(dir, state, geometry->ring_size, size_from("FLIGHTREC_RINGS_MAX", 0, DEFAULT_RINGS_MAX));
 	fd = fr_ringfile_create(dir, 0640, geometry, &identity, name);
 	if (fd >= 0 && strlen(dir) + strlen(name) + 1 < sizeof(client->path)) {
 		strcpy(client->path, dir);
@@ -110,7 +112,7 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 
 int fr_client_attach(struct fr_client *client)
 {
-	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", DEFAULT_RING_SIZE) };
+	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, DEFAULT_RING_SIZE) };
 	const char *lanes = getenv("FLIGHTREC_LANES"), *policy = getenv("FLIGHTREC_POLICY");
 	int fd, r;
 

@@ -66,6 +66,9 @@ int fr_client_setup(void); /* makes fr_client itself */
 /* handshake.c: asks a daemon for a ring: its descriptor; -ENOENT or the like when none answers. */
 int fr_client_ask_daemon(uint64_t ring_size, uint32_t lanes, uint32_t policy);
 
+/* room.c: removes rings of the dead, oldest first, until `needed` more bytes fit into `most`. Best effort; blocks. */
+void fr_client_make_room(const char *rings, const char *state, uint64_t needed, uint64_t most);
+
 /* lanes.c */
 struct fr_client_lane *fr_lanes_own(struct fr_client *client);	  /* the thread's, taken if need be; NULL */
 struct fr_client_lane *fr_lanes_borrow(struct fr_client *client); /* held until fr_lanes_return(); NULL */

@@ -27,6 +27,8 @@
  *
  * ENVIRONMENT, read when the ring is made
  *	FLIGHTREC_RING_SIZE	bytes, or with K, M, G: 64K to 1G, default 2M (a daemon may bound it)
+ *	FLIGHTREC_RINGS_MAX	what rings of ended processes may take where no daemon salvages them: default 512M; the
+ *				oldest goes first, and is named among the losses
  *	FLIGHTREC_LANES		how many threads have room of their own, and the shared quarter: default 8
  *	FLIGHTREC_POLICY	overwrite (the oldest gives way; default) or discard (the newest is dropped and counted)
  *	FLIGHTREC_LEVEL		0..5 or off, critical, error, warning, info (default), verbose: where policy is silent
