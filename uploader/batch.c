@@ -320,7 +320,7 @@ static bool is_full(const struct fr_batch_maker *maker)
 {
 	return maker->events >= maker->limits.events ||
 	       maker->lines.size + maker->fields.size + 128 + maker->kinds.json.size + maker->processes.json.size +
-			       maker->lanes.size + 64 * maker->range_count > maker->limits.raw_bytes;
+			       maker->lanes.size + 96 * maker->range_count > maker->limits.raw_bytes;
 }
 
 int fr_batch_maker_add(struct fr_batch_maker *maker, const struct fr_event *event)

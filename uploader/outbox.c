@@ -372,8 +372,9 @@ static int make_folder(int at, const char *name)
 
 	if (mkdirat(at, name, 0770) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(at, name, (st.st_mode & 07777) | 0770, 0) < 0)
-		return -errno;
+	/* where the umask took nothing, nothing is changed: a service may be forbidden to set a mode with setgid */
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & 0770) != 0770)
+		(void)!fchmodat(at, name, (st.st_mode & 07777) | 0770, 0);
 	return 0;
 }
 

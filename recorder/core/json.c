@@ -194,8 +194,13 @@ static bool take_key(struct cursor *c)
 
 bool fr_json_valid(const char *text, size_t size)
 {
+	return fr_json_valid_within(text, size, FR_JSON_DEPTH_MAX);
+}
+
+bool fr_json_valid_within(const char *text, size_t size, unsigned depth_max)
+{
 	struct cursor c = { (const unsigned char *)text, (const unsigned char *)text + size };
-	uint64_t object[FR_JSON_DEPTH_MAX / 64] = { 0 }; /* bit d: level d is an object, else an array */
+	uint64_t object[FR_JSON_DEPTH_OVER / 64] = { 0 }; /* bit d: level d is an object, else an array */
 	unsigned depth = 0;
 
 	for (;;) {
@@ -206,7 +211,7 @@ bool fr_json_valid(const char *text, size_t size)
 		if (c.at < c.end && (*c.at == '{' || *c.at == '[')) {
 			bool is_object = *c.at++ == '{';
 
-			if (depth == FR_JSON_DEPTH_MAX)
+			if (depth == depth_max || depth == FR_JSON_DEPTH_OVER)
 				return false;
 			object[depth / 64] &= ~(1ull << (depth % 64));
 			object[depth / 64] |= (uint64_t)is_object << (depth % 64);

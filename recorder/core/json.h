@@ -10,13 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FR_JSON_DEPTH_MAX 128 /* arrays and objects within each other; deeper is refused */
+#define FR_JSON_DEPTH_MAX  128 /* arrays and objects within each other; deeper is refused */
+#define FR_JSON_DEPTH_OVER 192 /* of a line that holds such a value among other things */
 
 /*
  * True when the text is one JSON value as RFC 8259 says, any kind of value, white space around it allowed: UTF-8
  * without byte order mark, escapes whole, surrogates in pairs. Time grows with size, stack does not.
  */
 bool fr_json_valid(const char *text, size_t size);
+/* The same with another bound on the depth, FR_JSON_DEPTH_OVER at most. */
+bool fr_json_valid_within(const char *text, size_t size, unsigned depth_max);
 
 /*
  * Writes the inside of a JSON string (no quotes) and a terminator. Quote, backslash, control characters (C0, DEL

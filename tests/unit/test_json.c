@@ -50,7 +50,7 @@ TEST(test_what_is_no_json_is_not_taken)
 
 TEST(test_depth_is_bounded)
 {
-	char text[2 * FR_JSON_DEPTH_MAX + 2];
+	char text[2 * FR_JSON_DEPTH_OVER + 2];
 
 	memset(text, '[', FR_JSON_DEPTH_MAX);
 	memset(text + FR_JSON_DEPTH_MAX, ']', FR_JSON_DEPTH_MAX);
@@ -58,6 +58,13 @@ TEST(test_depth_is_bounded)
 	memset(text, '[', FR_JSON_DEPTH_MAX + 1);
 	memset(text + FR_JSON_DEPTH_MAX + 1, ']', FR_JSON_DEPTH_MAX + 1);
 	assert_false(fr_json_valid(text, 2 * FR_JSON_DEPTH_MAX + 2));
+	assert_true(fr_json_valid_within(text, 2 * FR_JSON_DEPTH_MAX + 2, FR_JSON_DEPTH_OVER));
+	memset(text, '[', FR_JSON_DEPTH_OVER);
+	memset(text + FR_JSON_DEPTH_OVER, ']', FR_JSON_DEPTH_OVER);
+	assert_true(fr_json_valid_within(text, 2 * FR_JSON_DEPTH_OVER, UINT32_MAX));
+	memset(text, '[', FR_JSON_DEPTH_OVER + 1);
+	memset(text + FR_JSON_DEPTH_OVER + 1, ']', FR_JSON_DEPTH_OVER + 1);
+	assert_false(fr_json_valid_within(text, 2 * FR_JSON_DEPTH_OVER + 2, UINT32_MAX));
 }
 
 TEST(test_no_prefix_of_an_object_is_json)

@@ -167,6 +167,37 @@ TEST(test_unknown_keys_are_ignored)
 	fr_batch_done(&batch);
 }
 
+TEST(test_a_json_field_as_deep_as_a_writer_may_have_it_is_taken)
+{
+	struct fr_batch batch;
+	char deep[300] = "\"text\":";
+	size_t used = strlen(deep);
+
+	unit_batch(&batch, 1, 5, 0);
+	memset(deep + used, '[', 128);
+	memset(deep + used + 128, ']', 128);
+	strcpy(deep + used + 256, "}}\n");
+	assert_int_equal(send_changed(&batch, "\"text\":\"a\\nb\"}}\n", deep).status, 200);
+	fr_batch_done(&batch);
+}
+
+TEST(test_a_line_beyond_its_bound_is_refused)
+{
+	struct fr_batch batch;
+	struct fr_reply reply;
+	size_t size = 8 << 20;
+	char *line = malloc(size + 64);
+
+	unit_batch(&batch, 1, 5, 0);
+	memset(line, ' ', size);
+	strcpy(line + size, "{\"t\":0,\"e\":0,");
+	reply = send_changed(&batch, "{\"t\":0,\"e\":0,", line);
+	assert_int_equal(reply.status, 422);
+	assert_non_null(strstr(reply.body, "\"reason\":\"the line is too long\",\"line\":2"));
+	free(line);
+	fr_batch_done(&batch);
+}
+
 TEST(test_each_broken_rule_of_the_body_is_seen)
 {
 	static const struct {
@@ -312,6 +343,8 @@ int main(void)
 		WITH_STORE(test_an_event_in_two_batches_is_kept_once),
 		WITH_STORE(test_events_are_kept_as_they_were_recorded),
 		WITH_STORE(test_unknown_keys_are_ignored),
+		WITH_STORE(test_a_json_field_as_deep_as_a_writer_may_have_it_is_taken),
+		WITH_STORE(test_a_line_beyond_its_bound_is_refused),
 		WITH_STORE(test_each_broken_rule_of_the_body_is_seen),
 		WITH_STORE(test_each_broken_rule_of_the_headers_is_seen),
 		WITH_STORE(test_who_may_send_and_what_is_decided_first),

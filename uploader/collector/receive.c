@@ -139,7 +139,10 @@ static const char *check_agreement(const struct announced *announced, const stru
 	return NULL;
 }
 
-/* Each line ends with a line feed, is JSON, and there are as many as announced. 0, or the number of the bad line. */
+#define HEAD_LINE_MAX (16u << 20)
+#define EVENT_LINE_MAX (8u << 20)
+
+/* Each line ends with a line feed, is not too long, is JSON, and there are as many as announced. 0, or the number of the bad line. */
 static uint64_t check_lines(struct fr_text *text, int64_t events, const char **ret_why)
 {
 	char *at = text->data, *end = text->data + text->size;
@@ -149,8 +152,14 @@ static uint64_t check_lines(struct fr_text *text, int64_t events, const char **r
 		char *newline = memchr(at, '\n', (size_t)(end - at));
 
 		line++;
-		*ret_why = !newline ? "the last line does not end with a line feed" : "no JSON";
-		if (!newline || !fr_json_valid(at, (size_t)(newline - at)))
+		*ret_why = "the last line does not end with a line feed";
+		if (!newline)
+			return line;
+		*ret_why = "the line is too long";
+		if ((size_t)(newline - at) > (line == 1 ? HEAD_LINE_MAX : EVENT_LINE_MAX))
+			return line;
+		*ret_why = "no JSON";
+		if (!fr_json_valid_within(at, (size_t)(newline - at), FR_JSON_DEPTH_OVER))
 			return line;
 		if (line > (uint64_t)events + 1) {
 			*ret_why = "more lines than \"events\" says";
