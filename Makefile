@@ -55,7 +55,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -fvisibility=hidden -fPIC
-CFLAGS   += $(if $(filter 1,$(WERROR)),-Werror) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+CFLAGS   += $(if $(filter 1,$(WERROR)),-Werror) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFR_VERSION='"$(VERSION)"' -I. -I$(O) -Irecorder/include
 LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
 LDLIBS   += -lpthread

@@ -232,7 +232,8 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 		floor = bytes->next_pos_after - bytes->size;
 	while (gone < count && records[gone].pos < floor) /* I1, rule 3 */
 		gone++;
-	memmove(records, records + gone, (count - gone) * sizeof(*records));
+	if (gone)
+		memmove(records, records + gone, (count - gone) * sizeof(*records));
 	count -= gone;
 	image->record_count -= gone;
 
