@@ -22,7 +22,6 @@ struct fr_index {
 	sqlite3 *db;
 	unsigned flags;
 	int lock;		 /* of the writer; -1 for a reader */
-	bool changed;		 /* losses and incidents have to be worked out again */
 	char state[FR_PATH_MAX];
 	char path[FR_PATH_MAX];	 /* of the database */
 	char note[256];

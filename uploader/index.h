@@ -57,8 +57,9 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats);
 int fr_index_rebuild(const char *state_dir, struct fr_index_stats *ret_stats);
 
 /*
- * Any SQL over the documented views (schemas/index.sql), read only. `row` gets the columns as text (NULL: SQL NULL; a blob: its digits)
- * and stops the query by returning non-zero, which is handed back. *ret_error (may be NULL) is a line to free().
+ * Any SQL over the documented views (schemas/index.sql), read only. `row` gets the columns as text (NULL:
+ * SQL NULL; a blob: its hexadecimal digits) and stops the query by returning non-zero, which is handed back. *ret_error
+ * (may be NULL) is a line to free().
  */
 enum fr_sql_type { FR_SQL_TEXT = 0, FR_SQL_NUMBER };
 typedef int (*fr_index_row)(void *data, int columns, const char *const *names, const char *const *values,

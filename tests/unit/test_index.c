@@ -3,9 +3,12 @@
 #include "tests/unit/unit_index.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
 
 #include "uploader/db.h"
+#include "uploader/retention.h"
 
 /* Two processes and the recorder, of two boots. */
 static void make_machine(const struct scratch *s)
@@ -186,7 +189,7 @@ TEST(test_update_again_and_rebuild_say_the_same)
 
 TEST(test_the_order_of_arrival_does_not_matter)
 {
-	char *forward, *backward, from[160], to[160];
+	char *forward, *backward, from[256], to[256];
 	struct fr_index *index;
 	struct scratch s;
 	DIR *dir;
@@ -417,6 +420,87 @@ TEST(test_rows_of_a_segment_that_is_gone_go_too)
 	scratch_remove(&s);
 }
 
+/* Lets a child do `work` on the machine until it is killed at a random instant, or done. */
+static void kill_at_random(const struct scratch *s, void (*work)(const struct scratch *s), uint64_t *seed)
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		work(s);
+		_exit(0);
+	}
+	usleep((useconds_t)(unit_random(seed) % 30000));
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void work_update(const struct scratch *s)
+{
+	struct fr_index *index;
+
+	if (!fr_index_open(s->state, 0, &index) && !fr_index_update(index, NULL))
+		fr_index_close(index);
+}
+
+static void work_rebuild(const struct scratch *s)
+{
+	fr_index_rebuild(s->state, NULL);
+}
+
+static void work_retention(const struct scratch *s)
+{
+	struct fr_retention limits = { .max_bytes = 1 };
+	struct fr_index *index;
+
+	if (!fr_index_open(s->state, 0, &index) && !fr_index_update(index, NULL))
+		fr_retention_run(index, &limits, NULL);
+}
+
+TEST(test_killed_at_random_instants_and_run_again_gives_the_same)
+{
+	char *expected, *dump, path[128];
+	struct fr_index *index;
+	uint64_t seed = 7;
+	struct scratch s;
+	struct writer w;
+
+	scratch_make(&s);
+	make_machine(&s);
+	for (unsigned tag = 64; tag < 80; tag++) {
+		writer_make(&w, FRM_KIND_PROCESS, tag, tag, 3);
+		for (uint64_t i = 0; i < 300; i++)
+			writer_order(&w, i % 2, 200 * SECOND + i, i);
+		writer_seal(&w, &s, 0, FRM_REASON_DIED, NULL, NULL);
+		writer_done(&w);
+	}
+	index = index_now(&s, NULL);
+	expected = index_dump(index);
+	fr_index_close(index);
+	for (int round = 0; round < 12; round++) {
+		snprintf(path, sizeof(path), "%s/index.db", s.state);
+		if (round % 4 == 0)
+			unlink(path);
+		kill_at_random(&s, round % 3 == 2 ? work_rebuild : work_update, &seed);
+		kill_at_random(&s, round % 3 == 1 ? work_rebuild : work_update, &seed);
+		index = index_now(&s, NULL);
+		assert_string_equal(fr_index_note(index), "");
+		dump = index_dump(index);
+		assert_string_equal(expected, dump);
+		free(dump);
+		fr_index_close(index);
+	}
+	free(expected);
+	/* whatever retention was doing: each event is there, or its loss is */
+	for (int round = 0; round < 12; round++) {
+		kill_at_random(&s, work_retention, &seed);
+		index = index_now(&s, NULL);
+		assert_answer(index, "SELECT (SELECT count(*) FROM events) + (SELECT ifnull(sum(count), 0) FROM losses)", "4904\n");
+		fr_index_close(index);
+	}
+	scratch_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_a_segment_that_cannot_be_read_is_noted_and_stops_nothing),
 		cmocka_unit_test(test_flipped_bits_in_a_segment_never_crash_and_never_invent),
 		cmocka_unit_test(test_rows_of_a_segment_that_is_gone_go_too),
+		cmocka_unit_test(test_killed_at_random_instants_and_run_again_gives_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,11 +218,11 @@ char *index_dump(struct fr_index *index)
 		"SELECT * FROM boots ORDER BY 1, 2",
 		"SELECT * FROM processes ORDER BY 2, 3, 4",
 		"SELECT * FROM sessions ORDER BY 2, 3, 6, 10",
-		"SELECT boot_seq, boot, time_ns, real_ns, wall, level, level_name, provider, event, pid, tid, comm, thread, ppid, uid,"
-		" gid, start_time_ns, cgroup, cpu, session, ring, lane, seq, keywords, payload, order_ns, fields FROM events"
-		" ORDER BY ring, lane, seq",
-		"SELECT id, kind, boot, time_ns, real_ns, pid, comm, exe, start_time_ns, cause, evidence, ring, recovered,"
-		" lost_overwritten, lost_torn, lost_damaged, lost_other FROM incidents ORDER BY id",
+		("SELECT boot_seq, boot, time_ns, real_ns, wall, level, level_name, provider, event, pid, tid, comm, thread, ppid, uid,"
+		 " gid, start_time_ns, cgroup, cpu, session, ring, lane, seq, keywords, payload, order_ns, fields FROM events"
+		 " ORDER BY ring, lane, seq"),
+		("SELECT id, kind, boot, time_ns, real_ns, pid, comm, exe, start_time_ns, cause, evidence, ring, recovered,"
+		 " lost_overwritten, lost_torn, lost_damaged, lost_other FROM incidents ORDER BY id"),
 		"SELECT * FROM losses ORDER BY 2, 3, 6, 7, 8",
 		"SELECT * FROM segments ORDER BY name",
 		"SELECT name FROM sqlite_schema WHERE type = 'view' AND name GLOB 'event_*' ORDER BY 1",
