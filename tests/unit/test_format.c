@@ -31,7 +31,8 @@ static struct member members[] = {
 	M(frm_super, boot_id), M(frm_super, machine_id), M(frm_super, boot_seq), M(frm_super, created_boot_ns),
 	M(frm_super, created_real_ns), M(frm_super, pid), M(frm_super, ppid), M(frm_super, start_time_ns),
 	M(frm_super, uid), M(frm_super, gid), M(frm_super, ident_flags), M(frm_super, shared_lanes), M(frm_super, comm),
-	M(frm_super, exe), M(frm_super, cgroup), M(frm_super, hostname), M(frm_super, creator), M(frm_super, reserved),
+	M(frm_super, exe), M(frm_super, cgroup), M(frm_super, hostname), M(frm_super, creator), M(frm_super, pid_namespace),
+	M(frm_super, reserved),
 
 	M(frm_state, closed_boot_ns), M(frm_state, reserved0), M(frm_state, loss), M(frm_state, gate),
 	M(frm_state, reserved1),
