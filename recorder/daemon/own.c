@@ -15,6 +15,7 @@
 
 #define DRAIN_PAUSE_MS 10000 /* between two drains that a timer or a death asks for: each is a segment with a whole meta */
 #define CLOSE_WAIT_MS  30000
+#define PAUSE_MAX_NS   5000000000ull
 
 static const char *const lane_names[OWN_LANES] = { "kernel", "kmsg", "flightrecd" };
 
@@ -131,7 +132,7 @@ bool own_wants_pause(const struct own *own, enum own_lane index)
 {
 	const struct fr_lane *lane = &own->lane[index];
 
-	return own->open && own->drain.pid > 0 && lane->pos - own->saved[index] > lane->size / 8 * 7;
+	return own->open && own->drain.pid > 0 && fr_clock_boot_ns() - own->draining_ns < PAUSE_MAX_NS && lane->pos - own->saved[index] > lane->size / 8 * 7;
 }
 
 struct drained {
@@ -208,6 +209,7 @@ static void drain_start(void *ctx)
 		return; /* its end plans the next */
 	for (unsigned i = 0; i < OWN_LANES; i++)
 		own->saving[i] = own->lane[i].pos;
+	own->draining_ns = fr_clock_boot_ns();
 	error = worker_start(&own->drain, &own->daemon->loop, drain_job, drain_done, own);
 	if (error < 0) {
 		log_line(LOG_PRIO_ERROR, "own ring: no process to copy it to the spool: %s; tried again later", strerror(-error));

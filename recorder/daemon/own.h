@@ -35,7 +35,7 @@ struct own {
 	uint64_t saving[OWN_LANES]; /* what the running drain will have saved */
 	struct worker drain;
 	struct loop_timer timer;
-	uint64_t drained_ns;
+	uint64_t draining_ns, drained_ns; /* when the last drain began, and ended */
 	uint64_t drains, drain_failures;
 	int last_error; /* of a drain; said once until it changes */
 };
@@ -56,7 +56,10 @@ void own_say(struct own *own, uint16_t event, const struct own_value *values, un
 /* A loss: into the ledger and into the stream. */
 void own_loss(struct own *own, enum frm_loss cause, uint64_t count, const char *what);
 
-/* True when the lane is nearly full of what a running drain has yet to save: a source that can wait should. */
+/*
+ * True when the lane is nearly full of what a running drain has yet to save: a source that can wait should. Not for long: then
+ * the oldest gives way after all, because the newest tells more.
+ */
 bool own_wants_pause(const struct own *own, enum own_lane lane);
 /* Drains after so long, or earlier if that is planned already. */
 void own_drain_within(struct own *own, uint64_t ms);

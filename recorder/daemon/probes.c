@@ -19,6 +19,8 @@
 #define BURST	     4096
 #define IN_USE_WAIT_MS 1000
 #define RETRY_MS     30000
+#define CLOSE_DRAINS 64
+#define CLOSE_WAIT_MS 10000
 #define NAMES_MAX    CONFIG_EVENTS_MAX
 
 static void bpf_log(void *ctx, int level, const char *line)
@@ -80,7 +82,7 @@ static int take(void *ctx, const struct fr_kevent *sample, size_t size)
 		resume->kernel_tid = values.stamp.tid;
 		resume->kernel_cpu = values.stamp.cpu;
 	}
-	return own_wants_pause(&daemon->own, OWN_KERNEL) ? 1 : 0;
+	return own_wants_pause(&daemon->own, OWN_KERNEL) ? -ECANCELED : 0;
 }
 
 static void tell_drops(struct probes *probes)
@@ -100,12 +102,10 @@ void probes_consume(struct probes *probes)
 {
 	if (!probes->bpf || probes->paused)
 		return;
-	if (own_wants_pause(&probes->daemon->own, OWN_KERNEL)) {
-		probes->paused = true;
-		loop_enable(&probes->daemon->loop, probes->source, false);
+	if (!own_wants_pause(&probes->daemon->own, OWN_KERNEL) && fr_bpf_consume(probes->bpf, BURST, take, probes) != -ECANCELED)
 		return;
-	}
-	fr_bpf_consume(probes->bpf, BURST, take, probes);
+	probes->paused = true; /* until the drain under way is done */
+	loop_enable(&probes->daemon->loop, probes->source, false);
 }
 
 static void ready(void *ctx, uint32_t events)
@@ -118,6 +118,8 @@ static void look(void *ctx)
 {
 	struct probes *probes = ctx;
 
+	if (probes->paused && !own_wants_pause(&probes->daemon->own, OWN_KERNEL))
+		probes_resume(probes);
 	probes_consume(probes);
 	tell_drops(probes);
 	loop_timer_set(&probes->daemon->loop, &probes->timer, LOOK_MS);
@@ -249,8 +251,9 @@ void probes_close(struct probes *probes, bool unload)
 	loop_timer_stop(&probes->daemon->loop, &probes->timer);
 	if (!probes->bpf)
 		return;
-	probes_resume(probes);
 	probes_consume(probes);
+	for (int i = 0; i < CLOSE_DRAINS && probes->paused; i++) /* a drain's end resumes */
+		worker_reap(&probes->daemon->own.drain, CLOSE_WAIT_MS);
 	tell_drops(probes);
 	loop_remove(&probes->daemon->loop, probes->source);
 	if (unload)

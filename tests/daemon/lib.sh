@@ -8,7 +8,8 @@ build=${FR_BUILD:-$PWD/build}
 client=$build/tests/daemon/client
 look=$build/tests/daemon/look
 flightrecd=$build/flightrecd
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/fr-daemon.XXXXXX") || exit 1
+# public=1: other users have to get there
+scratch=$(mktemp -d "$([[ ${public:-} ]] && echo /tmp || echo "${TMPDIR:-/tmp}")/fr-daemon.XXXXXX") || exit 1
 chmod 755 "$scratch"
 export FLIGHTREC_STATE_DIR=$scratch/state FLIGHTREC_RUNTIME_DIR=$scratch/run FLIGHTREC_CONFIG=$scratch/flightrec.conf
 unset FLIGHTREC_TESTPOINT FLIGHTREC_LEVEL FLIGHTREC_RING_SIZE

@@ -2,7 +2,7 @@
 /*
  * look.c - what lies in a ring or segment file, for the daemon's tests: through THE reader, independent of any command.
  *
- *	look head FILE...	one line each: kind, reason, pid, uid, comm, vouched, number of events, lost
+ *	look head FILE...	one line each: kind, reason, pid, uid, comm, vouched, number of events, lost, overwritten
  *	look events FILE...	each event: RING LANE SEQ TIME NAME fields
  */
 #include <stdio.h>
@@ -17,15 +17,15 @@ static void head(const char *path, const struct fr_image *image)
 {
 	const struct frm_super *super = fr_image_super(image);
 	const struct frm_segment *segment = fr_image_segment(image);
-	size_t events = 0, lost = 0;
+	size_t events = 0, lost = 0, overwritten = 0;
 
 	for (size_t i = 0; i < fr_image_record_count(image); i++)
 		events += fr_image_record(image, i)->flags == 0;
 	for (size_t i = 0; i < fr_image_loss_count(image); i++)
-		lost += fr_image_loss(image, i)->cause != FRM_LOSS_OVERWRITTEN ? fr_image_loss(image, i)->count : 0;
-	printf("%s kind=%u reason=%s pid=%u uid=%u comm=%s vouched=%u events=%zu lost=%zu\n", path, super->kind,
+		*(fr_image_loss(image, i)->cause == FRM_LOSS_OVERWRITTEN ? &overwritten : &lost) += fr_image_loss(image, i)->count;
+	printf("%s kind=%u reason=%s pid=%u uid=%u comm=%s vouched=%u events=%zu lost=%zu overwritten=%zu\n", path, super->kind,
 	       segment ? reasons[segment->reason % 6] : "ring", super->pid, super->uid, super->comm, super->ident_flags & FRM_IDENT_VOUCHED,
-	       events, lost);
+	       events, lost, overwritten);
 }
 
 static void events(const struct fr_image *image)

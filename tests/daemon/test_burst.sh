@@ -22,7 +22,7 @@ sed -n 's/.* proc.exec .*argv="\/bin\/true burst-\([0-9]*\)"$/\1/p' "$scratch/ev
 [[ -z $(uniq -d "$scratch/found") ]] || fail "twice: $(uniq -d "$scratch/found" | head -n 3)"
 missing=$((count - $(wc -l <"$scratch/found")))
 told=$(sed -n 's/.* fr.loss count=\([0-9]*\) class="\?kernel buffer.*what=proc.exec.*/\1/p' "$scratch/events" | paste -sd +)
-((missing == 0 || missing <= ${told:-0})) || fail "$missing of $count events are missing, ${told:-0} were told as lost"
+((missing == 0 || missing <= ${told:-0})) || fail "$missing of $count events are missing, ${told:-0} were told as lost: $(heads | grep -v 'lost=0 overwritten=0')"
 lost=$(heads | grep 'kind=2' | grep -vc 'lost=0')
 holds "$count starts of a program in a burst, in a lane that holds $((lane / 1024)) KiB: $missing missing, ${told:-0} told as lost in $lost parts"
 ((rss <= 16 << 20)) || fail "the daemon has grown to $rss bytes"

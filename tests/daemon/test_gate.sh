@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A gate is switched in running programs within a millisecond, is remembered, and meets programs that start later.
+public=1
 . tests/daemon/lib.sh
 
 start_daemon --no-bpf

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Without root: state in one's own directory, one clear line for each thing that is missing, everything else works.
+public=1
 . tests/daemon/lib.sh
 
 command -v setpriv >/dev/null || { echo "setpriv is not here"; exit 77; }
