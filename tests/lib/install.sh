@@ -82,7 +82,7 @@ if [[ $mode == install && -z $DESTDIR ]]; then
 		systemd-sysusers "$systemd_lib/sysusers.d/flightrec.conf"
 		systemd-tmpfiles --create "$systemd_lib/tmpfiles.d/flightrec.conf"
 		systemctl daemon-reload
-		echo "to start: systemctl enable --now flightrec-recover.service flightrecd.service"
+		echo "to start: systemctl enable --now flightrec-recover.service flightrecd.service flightrec-index.timer"
 	fi
 fi
 exit 0

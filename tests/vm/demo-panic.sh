@@ -15,10 +15,13 @@ bold "A guest boots Debian's own kernel. Its application records into a ring on 
 echo "and tells the serial line after each event that it has committed. Nothing is ever synced. Then the kernel panics,"
 echo "the machine resets, and the next boot recovers. (One guest, software emulation, about 15 seconds.)"
 
+# shellcheck disable=SC2016
 panic_story 20000 '
-flightrec incidents 2>&1 | report incidents
 flightrec incidents --json 2>&1 | report incidents-json
-flightrec show -n 16 2>&1 | report timeline
+flightrec incidents 2>&1 | report incidents
+id=$(flightrec incidents --json | sed -n "s/.*\"id\":\"\([0-9a-f]*\)\".*\"kind\":\"kernel\".*/\1/p")
+echo "$id" | report id
+flightrec show --around "$id:2" 2>&1 | report timeline
 flightrec show --json | report events
 '
 
@@ -30,8 +33,8 @@ bold "Next boot: flightrec recover"
 vm_report recover | show
 bold "flightrec incidents"
 vm_report incidents | show
-bold "flightrec show -n 16"
-vm_report timeline | show
+bold "flightrec show --around $(vm_report id), where the application's last events meet the panic"
+vm_report timeline | grep -B 12 -A 3 'Kernel panic - not syncing' | cut -c 1-150 | show
 
 vm_report events >"$vm/events"
 bold "Verdict"
