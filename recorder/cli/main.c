@@ -18,7 +18,7 @@ static int cmd_help(int argc, char **argv);
 static const struct fr_command commands[] = {
 	{ "show", "[OPTION...] [FILE...]", "the timeline: events of all processes and the kernel, in one order", fr_cmd_show },
 	{ "incidents", "[OPTION...]", "deaths of processes and kernels, with their causes", fr_cmd_incidents },
-	{ "status", "[--json]", "stores, writers, horizons, rates, losses, cost", fr_cmd_status },
+	{ "status", "[OPTION...]", "stores, writers, horizons, rates, losses, cost", fr_cmd_status },
 	{ "recover", "[OPTION...]", "salvage what the dead left behind, and harvest pstore", fr_cmd_recover },
 	{ "index", "[OPTION...]", "bring the index up to date, or rebuild it", fr_cmd_index },
 	{ "upload", "[OPTION...]", "send what was not sent yet", fr_cmd_upload },

@@ -43,6 +43,7 @@ static const char help[] =
 	"      --boot-time         seconds since boot instead of the time of day\n"
 	"      --utc               time of day in UTC\n"
 	"      --color WHEN        auto, always or never (also: NO_COLOR)\n"
+	"      --state DIR         another state directory than $FLIGHTREC_STATE_DIR or /var/lib/flightrec\n"
 	"\n"
 	"Examples:\n"
 	"  flightrec show -f --level warning             watch what goes wrong\n"
@@ -51,7 +52,7 @@ static const char help[] =
 	"  flightrec show --since '10 min ago' --comm 'postgres*' --grep timeout\n"
 	"  flightrec show crashed.ring --json | jq .fields\n";
 
-enum { OPT_SESSION = 256, OPT_AROUND, OPT_LOSSES, OPT_BOOT_TIME, OPT_UTC, OPT_COLOR };
+enum { OPT_SESSION = 256, OPT_AROUND, OPT_LOSSES, OPT_BOOT_TIME, OPT_UTC, OPT_COLOR, OPT_STATE };
 
 static const struct option options[] = {
 	{ "boot", required_argument, NULL, 'b' },     { "since", required_argument, NULL, 'S' },
@@ -63,7 +64,8 @@ static const struct option options[] = {
 	{ "follow", no_argument, NULL, 'f' },	      { "json", no_argument, NULL, 'j' },
 	{ "losses", no_argument, NULL, OPT_LOSSES },  { "boot-time", no_argument, NULL, OPT_BOOT_TIME },
 	{ "utc", no_argument, NULL, OPT_UTC },	      { "color", required_argument, NULL, OPT_COLOR },
-	{ "colour", required_argument, NULL, OPT_COLOR }, { "help", no_argument, NULL, 'h' },
+	{ "colour", required_argument, NULL, OPT_COLOR },
+	{ "state", required_argument, NULL, OPT_STATE }, { "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
@@ -161,6 +163,8 @@ static int take_option(struct show *show, int option, const char **ret_color)
 	case OPT_COLOR:
 		*ret_color = optarg;
 		return 0;
+	case OPT_STATE:
+		return fr_store_use(optarg) < 0 ? fr_usage("show", "--state: want a directory") : 0;
 	}
 	return fr_usage("show", NULL);
 }

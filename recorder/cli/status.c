@@ -35,7 +35,8 @@
 
 static const char help[] =
 	"Options:\n"
-	"  -j, --json   everything, as one object\n"
+	"  -j, --json       everything, as one object\n"
+	"      --state DIR  another state directory than $FLIGHTREC_STATE_DIR or /var/lib/flightrec\n"
 	"\n"
 	"Exit codes: 0 good (with or without a daemon), 4 nothing is recorded here yet.\n"
 	"\n"
@@ -302,7 +303,9 @@ static int gather(struct status *status)
 
 int fr_cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' }, { "state", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { 0 }
+	};
 	struct fr_out FR_OUT_CLEANUP out = { 0 };
 	struct status status = { 0 };
 	bool json = false;
@@ -314,7 +317,9 @@ int fr_cmd_status(int argc, char **argv)
 			return fr_help("status", help);
 		if (option == '?')
 			return fr_usage("status", NULL);
-		json = true;
+		if (option == 's' && fr_store_use(optarg) < 0)
+			return fr_usage("status", "--state: want a directory");
+		json |= option == 'j';
 	}
 	if (optind < argc)
 		return fr_usage("status", "status: `%s`: it takes no arguments", argv[optind]);

@@ -25,6 +25,20 @@ static int take_ring_dir(void *ctx, const struct fr_ini_entry *entry, char *why,
 	return fr_ini_string(entry->value, store->rings[1], sizeof(store->rings[1]), why, why_size);
 }
 
+int fr_store_use(const char *directory)
+{
+	char here[FR_PATH_MAX], path[2 * FR_PATH_MAX];
+
+	if (!*directory)
+		return -EINVAL;
+	if (*directory == '/')
+		return setenv("FLIGHTREC_STATE_DIR", directory, 1) < 0 ? -errno : 0;
+	if (!getcwd(here, sizeof(here)))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%s", here, directory);
+	return setenv("FLIGHTREC_STATE_DIR", path, 1) < 0 ? -errno : 0;
+}
+
 int fr_store_here(struct fr_store *store)
 {
 	const struct fr_ini_reader reader = { .entry = take_ring_dir, .ctx = store };

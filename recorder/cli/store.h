@@ -20,6 +20,8 @@ struct fr_store {
 	char unreadable[FR_PATH_MAX];
 };
 
+/* --state DIR: this program and what it calls look there from now on. */
+int fr_store_use(const char *directory);
 /* The machine's own. Negative errno when the state directory can't even be named. */
 int fr_store_here(struct fr_store *store);
 /* A state directory, or one with rings or segments in it, of whatever machine. */

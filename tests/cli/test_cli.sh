@@ -63,6 +63,13 @@ holds() {
 	if "$@"; then verdict "$name" 1; else verdict "$name" 0; fi
 }
 
+is() {
+	[[ $1 == "$2" ]] || {
+		printf 'want: %s\ngot:  %s\n' "$2" "$1"
+		return 1
+	}
+}
+
 # ---------------------------------------------------------------- the program
 
 golden version 'flightrec --version'
@@ -148,6 +155,43 @@ golden events_none 'flightrec events nothing'
 golden status_nothing 'FLIGHTREC_STATE_DIR=$PWD/empty flightrec status'
 golden status_argument 'flightrec status all'
 
+# ---------------------------------------------------------------- documents
+
+# every option of a command's help is in the man page and in the completions; every key of the configuration in its page
+documented() {
+	local command option page missing=0
+	page=$(sed 's/\\//g' "$source/systemd/flightrec.1")
+	for command in show status verify emit set events; do
+		while read -r option; do
+			if ! grep -q -e "$option\b" <<<"$page"; then
+				echo "flightrec.1 lacks $option of $command"
+				missing=1
+			fi
+			if [[ $command != set ]] && ! grep -q -e "$option\b" "$source/systemd/flightrec.bash"; then
+				echo "flightrec.bash lacks $option of $command"
+				missing=1
+			fi
+		done < <(flightrec help "$command" | sed -n '/^Examples/q; p' | grep -oE -e '--[a-z][a-z-]+' | sort -u)
+	done
+	while read -r option; do
+		grep -qE "(^|[^a-z_])$option([^a-z_]|$)" "$source/systemd/flightrec.conf.5" || {
+			echo "flightrec.conf.5 lacks $option"
+			missing=1
+		}
+	done < <(sed -n '/^\[events\]/,/^\[upload\]/!s/^#\([a-z_]*\) =.*/\1/p' "$source/systemd/flightrec.conf")
+	((missing == 0))
+}
+source=$(cd "$golden/../../.." && pwd)
+holds documented documented
+completed() { # what a shell offers for the last of these words
+	bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _flightrec; printf "%s " "${COMPREPLY[@]}"' _ \
+		"$source/systemd/flightrec.bash" "$@"
+}
+holds completes_commands is "$(completed flightrec s)" "show status set "
+holds completes_options is "$(completed flightrec show --bo)" "--boot --boot-time "
+holds completes_levels is "$(completed flightrec show --level e)" "error "
+holds completes_events is "$(completed flightrec show --event proc.)" "proc.exec proc.exit "
+
 # ---------------------------------------------------------------- emit, set
 
 golden emit_what 'flightrec emit'
@@ -160,12 +204,6 @@ golden set_keywords 'flightrec set acme.shop info none'
 export FLIGHTREC_STATE_DIR=$work/live
 emitted() { # what show makes of the newest event, without time and process
 	flightrec show -n "${1:-1}" | grep -v '^--' | sed 's/^[^]]*\] *//'
-}
-is() {
-	[[ $1 == "$2" ]] || {
-		printf 'want: %s\ngot:  %s\n' "$2" "$1"
-		return 1
-	}
 }
 flightrec emit backup started
 holds emit_text is "$(emitted)" "info  shell backup started"
