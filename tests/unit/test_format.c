@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "recorder/core/image.h"
 #include "schemas/fr_format.h"
 
 struct member {
@@ -197,6 +198,24 @@ TEST(test_no_struct_of_the_header_is_left_out)
 	fclose(file);
 }
 
+TEST(test_losses_are_called_what_the_document_calls_them)
+{
+	FILE *file = fopen("schemas/FORMAT.md", "r");
+	char text[4096], name[64];
+	unsigned cause, count = 0;
+
+	assert_non_null(file);
+	while (fgets(text, sizeof(text), file)) {
+		if (sscanf(text, "| `FRM_LOSS_%*[A-Z_]` | %u | %63[^|]", &cause, name) != 2)
+			continue;
+		name[strlen(name) - 1] = '\0'; /* the blank before the bar */
+		assert_string_equal(name, fr_loss_name(cause));
+		count++;
+	}
+	fclose(file);
+	assert_int_equal(count, FRM_LOSS_COUNT);
+}
+
 TEST(test_the_parts_of_a_meta_lie_where_the_document_says)
 {
 	assert_int_equal(offsetof(struct frm_meta, super), 0);
@@ -210,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I13_the_document_and_the_header_say_the_same),
 		cmocka_unit_test(test_no_struct_of_the_header_is_left_out),
+		cmocka_unit_test(test_losses_are_called_what_the_document_calls_them),
 		cmocka_unit_test(test_the_parts_of_a_meta_lie_where_the_document_says),
 	};
 
