@@ -114,7 +114,8 @@ static void open_index(struct show *show)
 		show->indexed_count = 0;
 		return;
 	}
-	qsort(show->indexed, show->indexed_count, sizeof(char *), compare_indexed);
+	if (show->indexed_count)
+		qsort(show->indexed, show->indexed_count, sizeof(char *), compare_indexed);
 }
 
 /* ------------------------------------------------------------------ boot and incident */
