@@ -9,7 +9,7 @@
  * LANES. The first own_count lanes are owned: a thread takes one at its first event and keeps it until it exits. The others
  * are shared: borrowed for one record by whoever can't use an own lane - a thread that got none, a signal handler that
  * interrupted its own thread between reserve and commit, a thread that holds a large reservation. `holder` says who: changed
- * by compare-and-swap from 0, back to 0 by a release store. So a lane has one writer at any instant (I3).
+ * by compare-and-swap from 0, back to 0 by a release store. So a lane has one writer at any instant (I7).
  *
  * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
  * the dead thread's last words stay until a whole lane length was written after them. Lanes never used go first,

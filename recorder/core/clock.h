@@ -7,7 +7,7 @@
  *
  * BOUND. At an anchor the two readings lie within the width of the bracket around clock_gettime (some tens of ns; a
  * wider one is repeated). Within a millisecond the slope may be wrong by what NTP can change at once, 500 ppm, that is 500 ns.
- * Together below a microsecond (I10; tests/unit/test_clock.c). A suspended machine, a stopped process or a migrated guest makes
+ * Together below a microsecond (I12; tests/unit/test_clock.c). A suspended machine, a stopped process or a migrated guest makes
  * the interval long, which makes a new anchor: nothing is carried across.
  *
  * The counter is trusted only if the kernel keeps its own time by it. Elsewhere each call asks the kernel.
