@@ -57,21 +57,29 @@ static bool within_bounds(struct daemon *daemon, const struct server_peer *peer,
 	writers_of_user(daemon, peer->uid, &rings, &bytes);
 	if (writers_of_process(daemon, peer->pid) >= PROCESS_RINGS_MAX)
 		server_refuse(daemon, peer, -EUSERS, "it has %d rings already", PROCESS_RINGS_MAX);
-	else if (writers->living >= config->rings_max || writers->bytes + size > config->rings_bytes_max)
-		server_refuse(daemon, peer, -ENOSPC, "%u rings of %llu MiB are handed out: [store] rings_max or rings_bytes_max", writers->living,
-			      (unsigned long long)writers->bytes >> 20);
-	else if (peer->uid != 0 && (rings >= config->uid_rings_max || bytes + size > config->uid_bytes_max))
-		server_refuse(daemon, peer, -EDQUOT, "its user has %u rings of %llu MiB: [store] user_rings_max or user_bytes_max", rings,
-			      (unsigned long long)bytes >> 20);
+	else if (writers->living >= config->rings_max ||
+		 writers->bytes + size > config->rings_bytes_max)
+		server_refuse(
+			daemon, peer, -ENOSPC,
+			"%u rings of %llu MiB are handed out: [store] rings_max or rings_bytes_max",
+			writers->living, (unsigned long long)writers->bytes >> 20);
+	else if (peer->uid != 0 &&
+		 (rings >= config->uid_rings_max || bytes + size > config->uid_bytes_max))
+		server_refuse(
+			daemon, peer, -EDQUOT,
+			"its user has %u rings of %llu MiB: [store] user_rings_max or user_bytes_max",
+			rings, (unsigned long long)bytes >> 20);
 	else if (peer->uid != 0 && !server_may_attach(&daemon->server, peer->uid))
-		server_refuse(daemon, peer, -EAGAIN, "its user asks for rings too often: [server] attach_rate");
+		server_refuse(daemon, peer, -EAGAIN,
+			      "its user asks for rings too often: [server] attach_rate");
 	else
 		return true;
 	return false;
 }
 
 /* In the words of the kernel alone; what /proc says is checked to be of the same process. */
-static int identify(struct daemon *daemon, const struct server_peer *peer, int pidfd, struct fr_identity *identity)
+static int identify(struct daemon *daemon, const struct server_peer *peer, int pidfd,
+		    struct fr_identity *identity)
 {
 	int error = fr_host_identity((pid_t)peer->pid, identity);
 
@@ -99,7 +107,8 @@ static void unmake(struct daemon *daemon, const char *name)
 }
 
 /* From the made ring to the client's hands. `pidfd` is taken over. */
-static void hand_out(struct daemon *daemon, const struct server_peer *peer, int fd, const char *name, int pidfd)
+static void hand_out(struct daemon *daemon, const struct server_peer *peer, int fd,
+		     const char *name, int pidfd)
 {
 	struct fr_proto_answer answer = { 0 };
 	struct frm_super super;
@@ -114,7 +123,9 @@ static void hand_out(struct daemon *daemon, const struct server_peer *peer, int 
 		if (pidfd >= 0)
 			close(pidfd);
 		unmake(daemon, name);
-		server_refuse(daemon, peer, error, "its identity could not be kept in %.150s/vouched: %s", daemon->state, strerror(-error));
+		server_refuse(daemon, peer, error,
+			      "its identity could not be kept in %.150s/vouched: %s", daemon->state,
+			      strerror(-error));
 		return;
 	}
 	writer = writers_add(daemon, name, &super, pidfd, true);
@@ -132,11 +143,14 @@ static void hand_out(struct daemon *daemon, const struct server_peer *peer, int 
 	}
 }
 
-void attach_client(struct daemon *daemon, const struct server_peer *peer, const struct fr_proto_request *request)
+void attach_client(struct daemon *daemon, const struct server_peer *peer,
+		   const struct fr_proto_request *request)
 {
 	const struct config *config = &daemon->config;
-	struct fr_geometry geometry = { .ring_size = request->ring_size ? request->ring_size : config->ring_size,
-					.lanes = request->lanes, .policy = request->policy };
+	struct fr_geometry geometry = { .ring_size = request->ring_size ? request->ring_size
+									: config->ring_size,
+					.lanes = request->lanes,
+					.policy = request->policy };
 	struct fr_identity identity = { 0 };
 	char name[FR_RING_NAME_MAX];
 	int fd, pidfd, error;
@@ -147,7 +161,8 @@ void attach_client(struct daemon *daemon, const struct server_peer *peer, const 
 		geometry.ring_size = FRM_RING_MIN;
 	geometry.ring_size &= ~(uint64_t)(FRM_PAGE - 1);
 	if (peer->pid == 0) {
-		server_refuse(daemon, peer, -ESRCH, "it lives in a pid namespace that is not below the recorder's");
+		server_refuse(daemon, peer, -ESRCH,
+			      "it lives in a pid namespace that is not below the recorder's");
 		return;
 	}
 	writers_end_abandoned(daemon, peer->pid);
@@ -155,11 +170,13 @@ void attach_client(struct daemon *daemon, const struct server_peer *peer, const 
 		return;
 	pidfd = peer_pidfd(peer);
 	error = identify(daemon, peer, pidfd, &identity);
-	fd = error < 0 ? error : fr_ringfile_create(daemon->ring_dir, 0640, &geometry, &identity, name);
+	fd = error < 0 ? error
+		       : fr_ringfile_create(daemon->ring_dir, 0640, &geometry, &identity, name);
 	if (fd < 0) {
 		if (pidfd >= 0)
 			close(pidfd);
-		server_refuse(daemon, peer, fd, "no ring could be made in %.150s: %s", daemon->ring_dir, strerror(-fd));
+		server_refuse(daemon, peer, fd, "no ring could be made in %.150s: %s",
+			      daemon->ring_dir, strerror(-fd));
 		return;
 	}
 	FR_TESTPOINT("attach-made");

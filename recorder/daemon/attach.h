@@ -13,6 +13,7 @@
 
 #include "recorder/daemon/server.h"
 
-void attach_client(struct daemon *daemon, const struct server_peer *peer, const struct fr_proto_request *request);
+void attach_client(struct daemon *daemon, const struct server_peer *peer,
+		   const struct fr_proto_request *request);
 
 #endif

@@ -25,17 +25,20 @@ struct row {
 };
 
 #define AT(member) offsetof(struct config, member)
-#define KIB(n) ((uint64_t)(n) << 10)
-#define MIB(n) ((uint64_t)(n) << 20)
+#define KIB(n)	   ((uint64_t)(n) << 10)
+#define MIB(n)	   ((uint64_t)(n) << 20)
 
 static const struct row rows[] = {
 	{ "store", "ring_dir", PATH, AT(ring_dir), 0, 0, 0, true },
 	{ "store", "ring_size", SIZE, AT(ring_size), FRM_RING_MIN, FRM_RING_MAX, MIB(1), false },
-	{ "store", "ring_size_max", SIZE, AT(ring_size_max), FRM_RING_MIN, FRM_RING_MAX, MIB(64), false },
+	{ "store", "ring_size_max", SIZE, AT(ring_size_max), FRM_RING_MIN, FRM_RING_MAX, MIB(64),
+	  false },
 	{ "store", "rings_max", NUMBER, AT(rings_max), 1, 65536, 2048, false },
-	{ "store", "rings_bytes_max", SIZE, AT(rings_bytes_max), FRM_RING_MIN, MIB(1 << 20), MIB(2048), false },
+	{ "store", "rings_bytes_max", SIZE, AT(rings_bytes_max), FRM_RING_MIN, MIB(1 << 20),
+	  MIB(2048), false },
 	{ "store", "user_rings_max", NUMBER, AT(uid_rings_max), 1, 65536, 512, false },
-	{ "store", "user_bytes_max", SIZE, AT(uid_bytes_max), FRM_RING_MIN, MIB(1 << 20), MIB(512), false },
+	{ "store", "user_bytes_max", SIZE, AT(uid_bytes_max), FRM_RING_MIN, MIB(1 << 20), MIB(512),
+	  false },
 	{ "server", "connections_max", NUMBER, AT(connections_max), 1, 4096, 64, false },
 	{ "server", "request_timeout", TIME, AT(request_timeout_ms), 10, 60000, 1000, false },
 	{ "server", "attach_rate", NUMBER, AT(attach_rate), 1, 100000, 200, false },
@@ -49,10 +52,12 @@ static const struct row rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const char *const severities[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
+static const char *const severities[] = { "emergency", "alert",	 "critical", "error",
+					  "warning",   "notice", "info",     "debug" };
 
 /* Sections of other programs that read the same file. */
-static const char *const foreign[] = { "upload", "index", "retention", "recover", "spool", "show", "collector", "client" };
+static const char *const foreign[] = { "upload", "index", "retention", "recover",
+				       "spool",	 "show",  "collector", "client" };
 
 struct reading {
 	struct config config;
@@ -94,25 +99,29 @@ static int take_mode(const char *value, uint64_t *ret, char *why, size_t why_siz
 static int take_severity(const char *value, uint64_t *ret, char *why, size_t why_size)
 {
 	for (unsigned i = 0; i < 8; i++) {
-		if (strcmp(value, severities[i]) == 0 || (value[0] == (char)('0' + i) && !value[1])) {
+		if (strcmp(value, severities[i]) == 0 ||
+		    (value[0] == (char)('0' + i) && !value[1])) {
 			*ret = i;
 			return 0;
 		}
 	}
-	snprintf(why, why_size, "want emergency, alert, critical, error, warning, notice, info or debug");
+	snprintf(why, why_size,
+		 "want emergency, alert, critical, error, warning, notice, info or debug");
 	return -EINVAL;
 }
 
 static int take_path(const char *value, char *path, char *why, size_t why_size)
 {
 	if (value[0] != '/') {
-		snprintf(why, why_size, "want a directory from the root, such as /mnt/pmem/flightrec");
+		snprintf(why, why_size,
+			 "want a directory from the root, such as /mnt/pmem/flightrec");
 		return -EINVAL;
 	}
 	return fr_ini_string(value, path, FR_PATH_MAX, why, why_size);
 }
 
-static int take_row(struct config *config, const struct row *row, const char *value, char *why, size_t why_size)
+static int take_row(struct config *config, const struct row *row, const char *value, char *why,
+		    size_t why_size)
 {
 	if (!*value) {
 		set_default(config, row);
@@ -120,11 +129,14 @@ static int take_row(struct config *config, const struct row *row, const char *va
 	}
 	switch (row->kind) {
 	case SIZE:
-		return fr_ini_size(value, row->min, row->max, number_at(config, row), why, why_size);
+		return fr_ini_size(value, row->min, row->max, number_at(config, row), why,
+				   why_size);
 	case NUMBER:
-		return fr_ini_number(value, row->min, row->max, number_at(config, row), why, why_size);
+		return fr_ini_number(value, row->min, row->max, number_at(config, row), why,
+				     why_size);
 	case TIME:
-		return fr_ini_duration(value, row->min, row->max, number_at(config, row), why, why_size);
+		return fr_ini_duration(value, row->min, row->max, number_at(config, row), why,
+				       why_size);
 	case BOOL:
 		return fr_ini_bool(value, bool_at(config, row), why, why_size);
 	case PATH:
@@ -138,7 +150,8 @@ static int take_row(struct config *config, const struct row *row, const char *va
 }
 
 /* [gates] acme.shop = verbose 0xff */
-static int take_gate(struct config *config, const struct fr_ini_entry *entry, char *why, size_t why_size)
+static int take_gate(struct config *config, const struct fr_ini_entry *entry, char *why,
+		     size_t why_size)
 {
 	struct fr_gate_rule rule = { .from_config = true };
 	char level[32], scratch[FR_GATES_SELECTOR_MAX + 64], *end = NULL;
@@ -151,16 +164,22 @@ static int take_gate(struct config *config, const struct fr_ini_entry *entry, ch
 	if (number >= 0 && *(rest += strspn(rest, " \t")))
 		rule.keywords = strtoull(rest, &end, 0);
 	if (number < 0 || (end && *end)) {
-		snprintf(why, why_size, "want a level (off, critical, error, warning, info or verbose), and keywords such as 0xff if not all");
+		snprintf(
+			why, why_size,
+			"want a level (off, critical, error, warning, info or verbose), and keywords such as 0xff if not all");
 		return -EINVAL;
 	}
 	rule.level = (uint8_t)number;
-	if (snprintf(rule.selector, sizeof(rule.selector), "%s", entry->key) >= (int)sizeof(rule.selector) ||
+	if (snprintf(rule.selector, sizeof(rule.selector), "%s", entry->key) >=
+		    (int)sizeof(rule.selector) ||
 	    fr_gates_text_set("", 0, &rule, scratch, sizeof(scratch)) < 0) {
-		snprintf(why, why_size, "want a provider's name, its GUID, or a beginning of names and *");
+		snprintf(why, why_size,
+			 "want a provider's name, its GUID, or a beginning of names and *");
 		return -EINVAL;
 	}
-	for (slot = 0; slot < config->gate_count && strcmp(config->gate[slot].selector, rule.selector) != 0; slot++)
+	for (slot = 0;
+	     slot < config->gate_count && strcmp(config->gate[slot].selector, rule.selector) != 0;
+	     slot++)
 		;
 	if (slot == CONFIG_GATES_MAX) {
 		snprintf(why, why_size, "more than %d gates", CONFIG_GATES_MAX);
@@ -173,7 +192,8 @@ static int take_gate(struct config *config, const struct fr_ini_entry *entry, ch
 }
 
 /* [events] blk.error = off */
-static int take_event(struct config *config, const struct fr_ini_entry *entry, char *why, size_t why_size)
+static int take_event(struct config *config, const struct fr_ini_entry *entry, char *why,
+		      size_t why_size)
 {
 	const struct fr_catalogue_event *event = fr_catalogue_by_name(entry->key);
 	unsigned slot;
@@ -237,9 +257,11 @@ int config_load(const char *path, struct config *ret_config, char *error, size_t
 	}
 	for (size_t i = 0; i < ROWS; i++)
 		set_default(&reading->config, &rows[i]);
-	result = path ? fr_ini_load(path, false, &reader, error, error_size) : fr_ini_load_config(&reader, error, error_size);
+	result = path ? fr_ini_load(path, false, &reader, error, error_size)
+		      : fr_ini_load_config(&reader, error, error_size);
 	if (result == 0 && reading->config.ring_size > reading->config.ring_size_max) {
-		snprintf(error, error_size, "[store] ring_size is larger than ring_size_max: make one of them fit");
+		snprintf(error, error_size,
+			 "[store] ring_size is larger than ring_size_max: make one of them fit");
 		result = -EINVAL;
 	}
 	if (result == 0)
@@ -254,7 +276,9 @@ void config_keep_fixed(const struct config *old, struct config *new)
 
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *row = &rows[i];
-		size_t size = row->kind == PATH ? FR_PATH_MAX : row->kind == BOOL ? sizeof(bool) : sizeof(uint64_t);
+		size_t size = row->kind == PATH	  ? FR_PATH_MAX
+			      : row->kind == BOOL ? sizeof(bool)
+						  : sizeof(uint64_t);
 		const char *section, *key;
 
 		if (!row->fixed)
@@ -263,13 +287,16 @@ void config_keep_fixed(const struct config *old, struct config *new)
 		config_describe(new, i, &section, &key, is, sizeof(is));
 		if (strcmp(was, is) == 0)
 			continue;
-		log_line(LOG_PRIO_WARNING, "[%s] %s stays \"%.200s\": a change needs a restart (systemctl restart flightrecd)",
-			 section, key, was);
+		log_line(
+			LOG_PRIO_WARNING,
+			"[%s] %s stays \"%.200s\": a change needs a restart (systemctl restart flightrecd)",
+			section, key, was);
 		memcpy((char *)new + row->offset, (const char *)old + row->offset, size);
 	}
 }
 
-bool config_describe(const struct config *config, size_t i, const char **section, const char **key, char *value, size_t size)
+bool config_describe(const struct config *config, size_t i, const char **section, const char **key,
+		     char *value, size_t size)
 {
 	const struct row *row = &rows[i];
 	struct config *any = (struct config *)config; /* only read */
@@ -287,6 +314,7 @@ bool config_describe(const struct config *config, size_t i, const char **section
 	else if (row->kind == SEVERITY)
 		snprintf(value, size, "%s", severities[*number_at(any, row) & 7]);
 	else
-		snprintf(value, size, "%" PRIu64 "%s", *number_at(any, row), row->kind == TIME ? "ms" : "");
+		snprintf(value, size, "%" PRIu64 "%s", *number_at(any, row),
+			 row->kind == TIME ? "ms" : "");
 	return true;
 }

@@ -26,10 +26,10 @@ struct config_event {
 
 struct config {
 	/* [store] */
-	char ring_dir[FR_PATH_MAX];   /* "": STATE/rings */
-	uint64_t ring_size;	      /* of a ring whose owner has no wish */
+	char ring_dir[FR_PATH_MAX]; /* "": STATE/rings */
+	uint64_t ring_size;	    /* of a ring whose owner has no wish */
 	uint64_t ring_size_max;
-	uint64_t rings_max, rings_bytes_max; /* of all living writers */
+	uint64_t rings_max, rings_bytes_max;   /* of all living writers */
 	uint64_t uid_rings_max, uid_bytes_max; /* of one user's, who is not root */
 	/* [server] */
 	uint64_t connections_max;
@@ -38,7 +38,7 @@ struct config {
 	uint64_t socket_mode;
 	/* [system] */
 	uint64_t system_ring_size;
-	uint64_t drain_interval_ms; /* new records of the daemon's own ring are copied to the spool after that at the latest */
+	uint64_t drain_interval_ms; /* at the latest, what is new in it is copied to the spool */
 	bool kernel_log;
 	uint64_t kernel_log_level; /* syslog severity: this and graver */
 	/* [bpf] */
@@ -61,6 +61,7 @@ int config_load(const char *path, struct config *ret_config, char *error, size_t
 void config_keep_fixed(const struct config *old, struct config *new);
 
 /* Section and key of row `i` and its value as text; false past the last. For status and the man page's test. */
-bool config_describe(const struct config *config, size_t i, const char **section, const char **key, char *value, size_t size);
+bool config_describe(const struct config *config, size_t i, const char **section, const char **key,
+		     char *value, size_t size);
 
 #endif

@@ -2,11 +2,12 @@
 /*
  * daemon.h - flightrecd as one struct: what its parts need of each other.
  *
- *	main.c		options, lifetime, signals
+ *	main.c		options, lifetime, signals; places.c: directories and the lock
  *	config.c	what the administrator wants
  *	loop.c		waiting for everything; worker.c: jobs in children; log.c: lines; notify.c: the service manager
  *	own.c		the daemon's ring; kmsg.c, probes.c: its sources; resume.c: where the sources went on
- *	writers.c	rings of living writers; death.c: how one ended; salvage_queue.c: what happens then; vouch.c: who they were
+ *	writers.c	rings of living writers; writers_scan.c: those that are found; vouch.c: whose they are
+ *	death.c		how a writer ended; salvage_queue.c: what happens then
  *	server.c	the socket; attach.c: a ring for a client; status.c: the state as JSON
  *	policy.c	gates
  */
@@ -52,7 +53,8 @@ struct daemon {
 };
 
 /* A feature that is not there: one line in the log, and in the status. `what` names it, `why` ends with what to do. */
-void daemon_missing(struct daemon *daemon, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void daemon_missing(struct daemon *daemon, const char *what, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* It is there after all: no more in the status. */
 void daemon_found(struct daemon *daemon, const char *what);
 /* After a pause that own_wants_pause() asked for. */

@@ -25,7 +25,8 @@ static int from_pidfd(int pidfd, int *ret_status)
 {
 	struct pidfd_status status = { .mask = PIDFD_STATUS_EXIT };
 
-	if (pidfd < 0 || ioctl(pidfd, PIDFD_STATUS_GET, &status) < 0 || !(status.mask & PIDFD_STATUS_EXIT))
+	if (pidfd < 0 || ioctl(pidfd, PIDFD_STATUS_GET, &status) < 0 ||
+	    !(status.mask & PIDFD_STATUS_EXIT))
 		return -1;
 	*ret_status = status.exit_code;
 	return 0;
@@ -65,14 +66,17 @@ void death_how(uint32_t pid, uint64_t start_time_ns, int pidfd, char *how, size_
 {
 	int status;
 
-	if (from_pidfd(pidfd, &status) < 0 && from_zombie(pid, start_time_ns, &status) < 0) {
+	/* the parent may ask at any moment, also between these: then the pidfd has it */
+	if (from_pidfd(pidfd, &status) < 0 && from_zombie(pid, start_time_ns, &status) < 0 &&
+	    from_pidfd(pidfd, &status) < 0) {
 		snprintf(how, size, "vanished");
 	} else if (WIFSIGNALED(status)) {
 		const char *name = NULL;
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
 		name = sigabbrev_np(WTERMSIG(status));
 #endif
-		snprintf(how, size, "signal %d%s%s%s%s", WTERMSIG(status), name ? " (" : "", name ? name : "", name ? ")" : "",
+		snprintf(how, size, "signal %d%s%s%s%s", WTERMSIG(status), name ? " (" : "",
+			 name ? name : "", name ? ")" : "",
 			 WCOREDUMP(status) ? ", core dumped" : "");
 	} else {
 		snprintf(how, size, "exit code %d", WEXITSTATUS(status));

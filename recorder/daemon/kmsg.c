@@ -26,9 +26,10 @@ static size_t unescape(char *text, size_t size)
 	size_t to = 0;
 
 	for (size_t from = 0; from < size; to++) {
-		if (size - from >= 4 && text[from] == '\\' && text[from + 1] == 'x' && hex_digit(text[from + 2]) >= 0 &&
-		    hex_digit(text[from + 3]) >= 0) {
-			text[to] = (char)(hex_digit(text[from + 2]) << 4 | hex_digit(text[from + 3]));
+		if (size - from >= 4 && text[from] == '\\' && text[from + 1] == 'x' &&
+		    hex_digit(text[from + 2]) >= 0 && hex_digit(text[from + 3]) >= 0) {
+			text[to] =
+				(char)(hex_digit(text[from + 2]) << 4 | hex_digit(text[from + 3]));
 			from += 4;
 		} else {
 			text[to] = text[from++];
@@ -57,7 +58,8 @@ int kmsg_parse(char *record, size_t size, struct kmsg_line *line)
 
 	*end = 0; /* the caller's buffer has room for it */
 	semicolon = memchr(record, ';', size);
-	if (!semicolon || !number(&at, ',', &priority) || !number(&at, ',', &line->seq) || !number(&at, ',', &line->time_us))
+	if (!semicolon || !number(&at, ',', &priority) || !number(&at, ',', &line->seq) ||
+	    !number(&at, ',', &line->time_us))
 		return -EBADMSG;
 	line->severity = (unsigned)priority & 7;
 	line->facility = (unsigned)(priority >> 3) & 0xff;
@@ -88,7 +90,9 @@ int kmsg_parse(char *record, size_t size, struct kmsg_line *line)
 static void record(struct kmsg *kmsg, const struct kmsg_line *line, uint64_t mono_to_boot_ns)
 {
 	struct daemon *daemon = kmsg->daemon;
-	struct fr_stamp stamp = { .time_ns = line->time_us * 1000 + mono_to_boot_ns, .event = FR_EVENT_KERNEL_LOG, .cpu = FRM_CPU_NONE };
+	struct fr_stamp stamp = { .time_ns = line->time_us * 1000 + mono_to_boot_ns,
+				  .event = FR_EVENT_KERNEL_LOG,
+				  .cpu = FRM_CPU_NONE };
 	struct fr_value value[6] = {
 		{ .type = FRM_U64, .u = line->seq },
 		{ .type = FRM_U8, .u = line->severity },
@@ -129,7 +133,8 @@ static void ready(void *ctx, uint32_t events)
 {
 	struct kmsg *kmsg = ctx;
 	char buffer[RECORD_MAX + 1];
-	uint64_t mono_ns = fr_clock_mono_ns(), mono_to_boot_ns = fr_clock_boot_ns() - mono_ns; /* in this order: never negative */
+	uint64_t mono_ns = fr_clock_mono_ns(),
+		 mono_to_boot_ns = fr_clock_boot_ns() - mono_ns; /* in this order: never negative */
 
 	(void)events;
 	for (unsigned i = 0; i < BURST; i++) {
@@ -169,14 +174,17 @@ void kmsg_open(struct daemon *daemon)
 		return;
 	kmsg->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg->fd < 0) {
-		daemon_missing(daemon, "kernel log", "/dev/kmsg can't be read: %s. Run as root or with CAP_SYSLOG", strerror(errno));
+		daemon_missing(daemon, "kernel log",
+			       "/dev/kmsg can't be read: %s. Run as root or with CAP_SYSLOG",
+			       strerror(errno));
 		return;
 	}
 	kmsg->seq_known = daemon->resume.log_known;
 	kmsg->next_seq = daemon->resume.log_seq + 1;
 	error = loop_add(&daemon->loop, kmsg->fd, EPOLLIN, ready, kmsg, &kmsg->source);
 	if (error < 0) {
-		daemon_missing(daemon, "kernel log", "/dev/kmsg can't be waited for: %s", strerror(-error));
+		daemon_missing(daemon, "kernel log", "/dev/kmsg can't be waited for: %s",
+			       strerror(-error));
 		close(kmsg->fd);
 		kmsg->fd = -1;
 		return;

@@ -20,8 +20,8 @@ void log_open(void)
 	unsigned long long device, inode;
 	struct stat st;
 
-	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-		     st.st_dev == device && st.st_ino == inode;
+	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		     fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 void log_line(int priority, const char *format, ...)
@@ -32,8 +32,8 @@ void log_line(int priority, const char *format, ...)
 	ssize_t put;
 	int n;
 
-	used = (size_t)(to_journal ? snprintf(line, sizeof(line), "<%d>", priority) :
-				     snprintf(line, sizeof(line), "flightrecd: "));
+	used = (size_t)(to_journal ? snprintf(line, sizeof(line), "<%d>", priority)
+				   : snprintf(line, sizeof(line), "flightrecd: "));
 	va_start(ap, format);
 	n = vsnprintf(line + used, sizeof(line) - used - 1, format, ap);
 	va_end(ap);
@@ -60,7 +60,8 @@ bool log_allowed(struct log_limit *limit)
 		limit->lines = 0;
 		limit->held = 0;
 		if (held > 0)
-			log_line(LOG_PRIO_WARNING, "%s: %u more like the last ones, not shown", limit->about, held);
+			log_line(LOG_PRIO_WARNING, "%s: %u more like the last ones, not shown",
+				 limit->about, held);
 	}
 	if (limit->lines >= LOG_LIMIT_LINES) {
 		limit->held++;

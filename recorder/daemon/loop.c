@@ -16,7 +16,7 @@
 
 struct loop_source {
 	struct loop_source *next;
-	loop_ready *ready;	  /* NULL: removed */
+	loop_ready *ready; /* NULL: removed */
 	void *ctx;
 	uint32_t events;
 	int fd;
@@ -107,7 +107,8 @@ static void timer_ready(void *ctx, uint32_t events)
 	arm(loop);
 }
 
-int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *ctx, struct loop_source **ret_source)
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *ctx,
+	     struct loop_source **ret_source)
 {
 	struct loop_source *source = calloc(1, sizeof(*source));
 	struct epoll_event event = { .events = events, .data.ptr = source };
@@ -167,7 +168,9 @@ int loop_open(struct loop *loop, void (*on_signal)(void *ctx, int number), void 
 	sigset_t set;
 	int error;
 
-	*loop = (struct loop){ .epoll = -1, .timer = -1, .signals = -1, .on_signal = on_signal, .signal_ctx = ctx };
+	*loop = (struct loop){
+		.epoll = -1, .timer = -1, .signals = -1, .on_signal = on_signal, .signal_ctx = ctx
+	};
 	signal_set(&set);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

@@ -35,7 +35,8 @@ int loop_open(struct loop *loop, void (*on_signal)(void *ctx, int number), void 
 void loop_close(struct loop *loop);
 
 /* Calls `ready` while the descriptor (borrowed) is ready for `events`. 0, -ENOMEM, or what epoll_ctl says. */
-int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *ctx, struct loop_source **ret_source);
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *ctx,
+	     struct loop_source **ret_source);
 /* Not called until enabled again. */
 void loop_enable(struct loop *loop, struct loop_source *source, bool enabled);
 /* Remove before the descriptor is closed. NULL is fine. */

@@ -10,19 +10,15 @@
  * From 2 on whatever is missing is said once, and the rest goes on. Killed at any instruction, the next start goes on.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "recorder/core/host.h"
@@ -30,12 +26,12 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 #include "recorder/daemon/notify.h"
+#include "recorder/daemon/places.h"
 #include "recorder/daemon/status.h"
 
-#define ANCHOR_MS  300000 /* relation of the clocks, into the own ring */
-#define STATUS_MS  30000  /* line for the service manager */
-#define FINISH_MS  10000  /* for a salvage that is under way at the end */
-#define LOCK_WAIT_MS 1000 /* for a daemon that is on its way out */
+#define ANCHOR_MS 300000 /* relation of the clocks, into the own ring */
+#define STATUS_MS 30000	 /* line for the service manager */
+#define FINISH_MS 10000	 /* for a salvage that is under way at the end */
 
 struct lifetime {
 	struct daemon daemon;
@@ -56,7 +52,8 @@ void daemon_missing(struct daemon *daemon, const char *what, const char *format,
 	va_end(ap);
 	log_line(LOG_PRIO_WARNING, "%s: %s", what, why);
 	if (daemon->missing_count < DAEMON_MISSING_MAX)
-		snprintf(daemon->missing[daemon->missing_count++], sizeof(daemon->missing[0]), "%.40s\t%s", what, why);
+		snprintf(daemon->missing[daemon->missing_count++], sizeof(daemon->missing[0]),
+			 "%.40s\t%s", what, why);
 }
 
 void daemon_found(struct daemon *daemon, const char *what)
@@ -65,10 +62,12 @@ void daemon_found(struct daemon *daemon, const char *what)
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < daemon->missing_count; i++) {
-		if (strncmp(daemon->missing[i], what, length) == 0 && daemon->missing[i][length] == '\t')
+		if (strncmp(daemon->missing[i], what, length) == 0 &&
+		    daemon->missing[i][length] == '\t')
 			continue;
 		if (kept != i)
-			memcpy(daemon->missing[kept], daemon->missing[i], sizeof(daemon->missing[0]));
+			memcpy(daemon->missing[kept], daemon->missing[i],
+			       sizeof(daemon->missing[0]));
 		kept++;
 	}
 	daemon->missing_count = kept;
@@ -86,8 +85,11 @@ static void open_own_ring(struct daemon *daemon)
 
 	daemon_found(daemon, "own ring");
 	if (error < 0)
-		daemon_missing(daemon, "own ring", "it can't be made in %.100s: %s. No kernel events and no kernel log are recorded; make room "
-			       "and reload", daemon->ring_dir, strerror(-error));
+		daemon_missing(
+			daemon, "own ring",
+			"it can't be made in %.100s: %s. No kernel events and no kernel log are recorded; make room "
+			"and reload",
+			daemon->ring_dir, strerror(-error));
 }
 
 static void reload(struct daemon *daemon)
@@ -99,7 +101,9 @@ static void reload(struct daemon *daemon)
 	notify_reloading();
 	error = next ? config_load(daemon->config_path, next, why, sizeof(why)) : -ENOMEM;
 	if (error < 0) {
-		log_line(LOG_PRIO_ERROR, "configuration not reloaded, the last good one stays in force: %s", next ? why : strerror(-error));
+		log_line(LOG_PRIO_ERROR,
+			 "configuration not reloaded, the last good one stays in force: %s",
+			 next ? why : strerror(-error));
 	} else {
 		config_keep_fixed(&daemon->config, next);
 		daemon->config = *next;
@@ -112,7 +116,8 @@ static void reload(struct daemon *daemon)
 	}
 	free(next);
 	FR_TESTPOINT("reloaded");
-	notify_ready(error < 0 ? "configuration is wrong, the last good one is in force" : "configuration reloaded");
+	notify_ready(error < 0 ? "configuration is wrong, the last good one is in force"
+			       : "configuration reloaded");
 }
 
 static void on_signal(void *ctx, int number)
@@ -128,7 +133,8 @@ static void on_signal(void *ctx, int number)
 		reload(daemon);
 		break;
 	default:
-		snprintf(daemon->stop_reason, sizeof(daemon->stop_reason), "signal %s", number == SIGINT ? "INT" : "TERM");
+		snprintf(daemon->stop_reason, sizeof(daemon->stop_reason), "signal %s",
+			 number == SIGINT ? "INT" : "TERM");
 		daemon->loop.stop = true;
 	}
 }
@@ -186,98 +192,6 @@ static void tell_status(void *ctx)
 	loop_timer_set(&all->daemon.loop, &all->status, STATUS_MS);
 }
 
-static int make_directory(const char *path, mode_t mode)
-{
-	int error = fr_path_make(path, mode);
-
-	if (error < 0)
-		log_line(LOG_PRIO_ERROR, "directory %s can't be made: %s. Make it, or name another (--state, --runtime, [store] ring_dir)", path,
-			 strerror(-error));
-	return error;
-}
-
-/* Does a mapping hold what the CPU stores without a write-back of pages? Asked, not assumed. */
-static bool measure_dax(const char *dir)
-{
-#ifdef MAP_SYNC
-	char path[FR_PATH_MAX];
-	void *page = MAP_FAILED;
-	int fd;
-
-	if (snprintf(path, sizeof(path), "%s/.dax-%d", dir, (int)getpid()) >= (int)sizeof(path))
-		return false;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	if (ftruncate(fd, FRM_PAGE) == 0)
-		page = mmap(NULL, FRM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
-	if (page != MAP_FAILED)
-		munmap(page, FRM_PAGE);
-	close(fd);
-	unlink(path);
-	return page != MAP_FAILED;
-#else
-	(void)dir;
-	return false;
-#endif
-}
-
-static int prepare_directories(struct daemon *daemon)
-{
-	char path[FR_PATH_MAX];
-	mode_t mode = geteuid() == 0 ? 0755 : 0700; /* who may look into rings and spool is said by their own modes */
-	int error = make_directory(daemon->state, mode);
-
-	if (error == 0)
-		error = make_directory(daemon->runtime, mode);
-	if (*daemon->config.ring_dir)
-		snprintf(daemon->ring_dir, sizeof(daemon->ring_dir), "%s", daemon->config.ring_dir);
-	else if (snprintf(daemon->ring_dir, sizeof(daemon->ring_dir), "%s/rings", daemon->state) >= (int)sizeof(daemon->ring_dir))
-		return -ENAMETOOLONG;
-	if (error == 0)
-		error = make_directory(daemon->ring_dir, mode & 0750);
-	if (error == 0 && snprintf(path, sizeof(path), "%s/vouched", daemon->state) < (int)sizeof(path))
-		error = make_directory(path, 0700);
-	return error;
-}
-
-/* A lock of this process alone: workers don't inherit it, so that a killed daemon's last one can't keep the next out. */
-static int take_lock(struct daemon *daemon)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	struct timespec nap = { .tv_nsec = 20000000 };
-	char path[FR_PATH_MAX];
-	int tries = LOCK_WAIT_MS / 20;
-
-	if (snprintf(path, sizeof(path), "%s/daemon.lock", daemon->state) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	daemon->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	while (daemon->lock < 0 || fcntl(daemon->lock, F_SETLK, &lock) < 0) {
-		int error = -errno;
-		bool held = daemon->lock >= 0 && (error == -EACCES || error == -EAGAIN);
-
-		if (held && tries-- > 0) { /* killed a moment ago, it may take another to be gone */
-			nanosleep(&nap, NULL);
-			continue;
-		}
-		log_line(LOG_PRIO_ERROR, "%s can't be locked: %s", path,
-			 held ? "another flightrecd runs on this state directory; stop it, or give this one its own (--state)" : strerror(-error));
-		return error;
-	}
-	return 0;
-}
-
-/* Each living writer costs a descriptor. */
-static void raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 /* The first start in a boot says so. Why the machine was reset is for harvest to find out. */
 static void say_boot(struct daemon *daemon)
 {
@@ -286,7 +200,8 @@ static void say_boot(struct daemon *daemon)
 
 	fr_uuid_text(boot, daemon->boot_id);
 	if (resume->first_in_boot)
-		OWN_SAY(&daemon->own, FR_EVENT_FR_BOOT, { .u = daemon->boot_seq }, { .u = resume->previous_stopped }, { .s = boot },
+		OWN_SAY(&daemon->own, FR_EVENT_FR_BOOT, { .u = daemon->boot_seq },
+			{ .u = resume->previous_stopped }, { .s = boot },
 			{ .s = resume->previous_boot }, { .s = "" });
 }
 
@@ -298,12 +213,15 @@ static int start(struct lifetime *all)
 	int error;
 
 	if (fr_host_boot_id(daemon->boot_id) < 0)
-		log_line(LOG_PRIO_WARNING, "/proc/sys/kernel/random/boot_id can't be read: is /proc mounted?");
+		log_line(LOG_PRIO_WARNING,
+			 "/proc/sys/kernel/random/boot_id can't be read: is /proc mounted?");
 	daemon->boot_seq = fr_host_boot_seq(daemon->state, daemon->boot_id);
-	daemon->ring_dir_dax = measure_dax(daemon->ring_dir);
+	daemon->ring_dir_dax = places_measure_dax(daemon->ring_dir);
 	error = loop_open(&daemon->loop, on_signal, daemon);
 	if (error < 0) {
-		log_line(LOG_PRIO_ERROR, "epoll, timerfd and signalfd are needed and can't be had: %s", strerror(-error));
+		log_line(LOG_PRIO_ERROR,
+			 "epoll, timerfd and signalfd are needed and can't be had: %s",
+			 strerror(-error));
 		return error;
 	}
 	daemon->queue.daemon = daemon;
@@ -312,15 +230,19 @@ static int start(struct lifetime *all)
 	open_own_ring(daemon);
 	say_boot(daemon);
 	uname(&kernel);
-	OWN_SAY(&daemon->own, FR_EVENT_FR_START, { .u = (uint64_t)getpid() }, { .s = FR_VERSION }, { .s = kernel.release });
+	OWN_SAY(&daemon->own, FR_EVENT_FR_START, { .u = (uint64_t)getpid() }, { .s = FR_VERSION },
+		{ .s = kernel.release });
 	policy_load(daemon);
 	writers_open(daemon);
 	kmsg_open(daemon);
 	probes_open(daemon);
 	error = server_open(daemon);
 	if (error < 0)
-		daemon_missing(daemon, "socket", "%.100s/socket can't be opened: %s. Programs make ring files of their own; restart when the path "
-			       "is free", daemon->runtime, strerror(-error));
+		daemon_missing(
+			daemon, "socket",
+			"%.100s/socket can't be opened: %s. Programs make ring files of their own; restart when the path "
+			"is free",
+			daemon->runtime, strerror(-error));
 	watch_clock(all);
 	all->anchor = (struct loop_timer){ .fire = anchor, .ctx = all };
 	loop_timer_set(&daemon->loop, &all->anchor, ANCHOR_MS);
@@ -332,8 +254,8 @@ static int start(struct lifetime *all)
 	loop_timer_set(&daemon->loop, &all->status, STATUS_MS);
 	status_line(daemon, line, sizeof(line));
 	notify_ready(line);
-	log_line(LOG_PRIO_INFO, "version %s ready: rings in %s (%s), socket %s/socket", FR_VERSION, daemon->ring_dir,
-		 daemon->ring_dir_dax ? "dax" : "file", daemon->runtime);
+	log_line(LOG_PRIO_INFO, "version %s ready: rings in %s (%s), socket %s/socket", FR_VERSION,
+		 daemon->ring_dir, daemon->ring_dir_dax ? "dax" : "file", daemon->runtime);
 	FR_TESTPOINT("ready");
 	return 0;
 }
@@ -375,13 +297,27 @@ static const char help[] =
 	"\n"
 	"  flightrecd --state /tmp/fr --runtime /tmp/fr    try it beside the system's, also without root\n";
 
-enum option_id { OPT_CONFIG = 256, OPT_STATE, OPT_RUNTIME, OPT_NO_BPF, OPT_UNLOAD, OPT_FOREGROUND, OPT_VERSION, OPT_HELP };
+enum option_id {
+	OPT_CONFIG = 256,
+	OPT_STATE,
+	OPT_RUNTIME,
+	OPT_NO_BPF,
+	OPT_UNLOAD,
+	OPT_FOREGROUND,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG }, { "state", required_argument, NULL, OPT_STATE },
-	{ "runtime", required_argument, NULL, OPT_RUNTIME }, { "no-bpf", no_argument, NULL, OPT_NO_BPF },
-	{ "unload", no_argument, NULL, OPT_UNLOAD }, { "foreground", no_argument, NULL, OPT_FOREGROUND },
-	{ "version", no_argument, NULL, OPT_VERSION }, { "help", no_argument, NULL, OPT_HELP }, { 0 },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "runtime", required_argument, NULL, OPT_RUNTIME },
+	{ "no-bpf", no_argument, NULL, OPT_NO_BPF },
+	{ "unload", no_argument, NULL, OPT_UNLOAD },
+	{ "foreground", no_argument, NULL, OPT_FOREGROUND },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
 };
 
 /* A path as it is from the root, because the daemon's own directory is nobody's business. */
@@ -391,7 +327,9 @@ static int absolute(const char *given, char path[FR_PATH_MAX])
 
 	if (given[0] != '/' && !getcwd(here, sizeof(here)))
 		return -errno;
-	return snprintf(path, FR_PATH_MAX, "%s%s%s", here, *here ? "/" : "", given) >= FR_PATH_MAX ? -ENAMETOOLONG : 0;
+	return snprintf(path, FR_PATH_MAX, "%s%s%s", here, *here ? "/" : "", given) >= FR_PATH_MAX
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 /* Returns an exit status, or -1 to go on. */
@@ -430,7 +368,8 @@ static int parse(int argc, char **argv, struct daemon *daemon, bool *ret_unload)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "flightrecd: it takes no argument \"%s\"; see flightrecd --help\n", argv[optind]);
+		fprintf(stderr, "flightrecd: it takes no argument \"%s\"; see flightrecd --help\n",
+			argv[optind]);
 		return 2;
 	}
 	if (error == 0 && !*daemon->state)
@@ -438,7 +377,9 @@ static int parse(int argc, char **argv, struct daemon *daemon, bool *ret_unload)
 	if (error == 0 && !*daemon->runtime)
 		error = fr_path_runtime(daemon->runtime, FR_PATH_MAX, "");
 	if (error < 0) {
-		log_line(LOG_PRIO_ERROR, "no directory to work in: %s. Give --state and --runtime, or set HOME", strerror(-error));
+		log_line(LOG_PRIO_ERROR,
+			 "no directory to work in: %s. Give --state and --runtime, or set HOME",
+			 strerror(-error));
 		return 1;
 	}
 	return -1;
@@ -449,8 +390,10 @@ static int unload(struct daemon *daemon)
 	int error = probes_unload_pins(daemon);
 
 	if (error < 0)
-		log_line(LOG_PRIO_ERROR, "eBPF programs below %s can't be removed: %s. Stop the daemon first; it takes root", daemon->probes.pin_dir,
-			 strerror(-error));
+		log_line(
+			LOG_PRIO_ERROR,
+			"eBPF programs below %s can't be removed: %s. Stop the daemon first; it takes root",
+			daemon->probes.pin_dir, strerror(-error));
 	return error < 0 ? 1 : 0;
 }
 
@@ -462,7 +405,8 @@ int main(int argc, char **argv)
 	int status;
 
 	log_open();
-	daemon->lock = daemon->server.socket = daemon->kmsg.fd = daemon->writers.watch = life.clock_steps = -1;
+	daemon->lock = daemon->server.socket = daemon->kmsg.fd = daemon->writers.watch =
+		life.clock_steps = -1;
 	status = parse(argc, argv, daemon, &only_unload);
 	if (status >= 0)
 		return status;
@@ -473,13 +417,14 @@ int main(int argc, char **argv)
 	if (only_unload)
 		return unload(daemon);
 	umask(022);
-	raise_limits();
+	places_raise_limits();
 	daemon->start_ns = fr_clock_boot_ns();
-	if (prepare_directories(daemon) < 0 || take_lock(daemon) < 0 || start(&life) < 0)
+	if (places_make(daemon) < 0 || places_lock(daemon) < 0 || start(&life) < 0)
 		return 1;
 	status = loop_run(&daemon->loop);
 	if (status < 0)
-		snprintf(daemon->stop_reason, sizeof(daemon->stop_reason), "epoll: %.40s", strerror(-status));
+		snprintf(daemon->stop_reason, sizeof(daemon->stop_reason), "epoll: %.40s",
+			 strerror(-status));
 	stop(&life);
 	return status < 0;
 }

@@ -13,16 +13,19 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 
-#define DRAIN_PAUSE_MS 10000 /* between two drains that a timer or a death asks for: each is a segment with a whole meta */
-#define CLOSE_WAIT_MS  30000
-#define PAUSE_MAX_NS   5000000000ull
+#define DRAIN_PAUSE_MS                                                                             \
+	10000 /* between two drains that a timer or a death asks for: each is a segment with a whole meta */
+#define CLOSE_WAIT_MS 30000
+#define PAUSE_MAX_NS  5000000000ull
 
 static const char *const lane_names[OWN_LANES] = { "kernel", "kmsg", "flightrecd" };
 
 int own_open(struct daemon *daemon)
 {
 	struct own *own = &daemon->own;
-	struct fr_geometry geometry = { .ring_size = daemon->config.system_ring_size & ~(uint64_t)(FRM_PAGE - 1), .lanes = OWN_LANES };
+	struct fr_geometry geometry = { .ring_size = daemon->config.system_ring_size &
+						     ~(uint64_t)(FRM_PAGE - 1),
+					.lanes = OWN_LANES };
 	struct fr_identity identity = { 0 };
 	int fd, error;
 
@@ -50,10 +53,14 @@ int own_open(struct daemon *daemon)
 	}
 	error = fr_catalogue_declare(&own->ring, FR_ROLES_SYSTEM, &own->ids);
 	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "own ring: not all kinds of events could be declared (%s): some will be missing", strerror(-error));
+		log_line(
+			LOG_PRIO_WARNING,
+			"own ring: not all kinds of events could be declared (%s): some will be missing",
+			strerror(-error));
 	for (unsigned p = 0; p < FR_PROVIDER_COUNT; p++) {
 		if (own->ids.provider[p] >= 0)
-			*fr_ring_gate(&own->ring, (uint16_t)own->ids.provider[p]) = fr_gate_word(FRM_LEVEL_VERBOSE, 0);
+			*fr_ring_gate(&own->ring, (uint16_t)own->ids.provider[p]) =
+				fr_gate_word(FRM_LEVEL_VERBOSE, 0);
 	}
 	own->open = true;
 	FR_TESTPOINT("own-ring-made");
@@ -73,7 +80,8 @@ static bool gate_open(const struct own *own, const struct fr_catalogue_event *ev
 	       (!event->keywords || gate >> FRM_GATE_KEYWORD_SHIFT & event->keywords);
 }
 
-int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stamp, const struct fr_value *values, unsigned count)
+int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stamp,
+	       const struct fr_value *values, unsigned count)
 {
 	const struct fr_catalogue_event *event = fr_catalogue_by_id(stamp->event);
 	struct fr_lane *lane = &own->lane[index];
@@ -101,7 +109,9 @@ int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stam
 void own_say(struct own *own, uint16_t id, const struct own_value *values, unsigned count)
 {
 	const struct fr_catalogue_event *event = fr_catalogue_by_id(id);
-	struct fr_stamp stamp = { .time_ns = fr_clock_boot_ns(), .event = id, .tid = (uint32_t)getpid() };
+	struct fr_stamp stamp = { .time_ns = fr_clock_boot_ns(),
+				  .event = id,
+				  .tid = (uint32_t)getpid() };
 	struct fr_value value[FR_FIELDS_MAX] = { 0 };
 	int cpu = sched_getcpu();
 
@@ -132,7 +142,9 @@ bool own_wants_pause(const struct own *own, enum own_lane index)
 {
 	const struct fr_lane *lane = &own->lane[index];
 
-	return own->open && own->drain.pid > 0 && fr_clock_boot_ns() - own->draining_ns < PAUSE_MAX_NS && lane->pos - own->saved[index] > lane->size / 8 * 7;
+	return own->open && own->drain.pid > 0 &&
+	       fr_clock_boot_ns() - own->draining_ns < PAUSE_MAX_NS &&
+	       lane->pos - own->saved[index] > lane->size / 8 * 7;
 }
 
 struct drained {
@@ -186,9 +198,12 @@ static void drain_done(void *ctx, const struct worker_end *end)
 	} else {
 		own->drain_failures++;
 		if (error != own->last_error)
-			log_line(LOG_PRIO_ERROR, "own ring: copying new records to %s/spool failed: %s%s%s%s. They stay in the ring, "
-				 "and are overwritten if this goes on: is there space?", own->daemon->state, strerror(-error),
-				 *why ? " (" : "", why, *why ? ")" : "");
+			log_line(
+				LOG_PRIO_ERROR,
+				"own ring: copying new records to %s/spool failed: %s%s%s%s. They stay in the ring, "
+				"and are overwritten if this goes on: is there space?",
+				own->daemon->state, strerror(-error), *why ? " (" : "", why,
+				*why ? ")" : "");
 	}
 	own->last_error = error;
 	FR_TESTPOINT("own-drained");
@@ -212,14 +227,17 @@ static void drain_start(void *ctx)
 	own->draining_ns = fr_clock_boot_ns();
 	error = worker_start(&own->drain, &own->daemon->loop, drain_job, drain_done, own);
 	if (error < 0) {
-		log_line(LOG_PRIO_ERROR, "own ring: no process to copy it to the spool: %s; tried again later", strerror(-error));
+		log_line(LOG_PRIO_ERROR,
+			 "own ring: no process to copy it to the spool: %s; tried again later",
+			 strerror(-error));
 		own_drain_within(own, own->daemon->config.drain_interval_ms);
 	}
 }
 
 void own_drain_within(struct own *own, uint64_t ms)
 {
-	uint64_t now = fr_clock_boot_ns(), since_ms = own->drained_ns ? (now - own->drained_ns) / 1000000 : UINT64_MAX;
+	uint64_t now = fr_clock_boot_ns(),
+		 since_ms = own->drained_ns ? (now - own->drained_ns) / 1000000 : UINT64_MAX;
 
 	if (!own->open)
 		return;
@@ -251,6 +269,8 @@ void own_close(struct own *own)
 	FR_TESTPOINT("own-closed");
 	error = worker_start(&own->drain, &own->daemon->loop, drain_job, drain_done, own);
 	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "own ring: no process to copy it to the spool: %s; the next start does it", strerror(-error));
+		log_line(LOG_PRIO_WARNING,
+			 "own ring: no process to copy it to the spool: %s; the next start does it",
+			 strerror(-error));
 	worker_reap(&own->drain, CLOSE_WAIT_MS);
 }

@@ -43,7 +43,8 @@ struct own {
 int own_open(struct daemon *daemon);
 
 /* Records one event of the catalogue. Wait-free; 0, or why not (-ENXIO without a ring; gate shut is 0). */
-int own_record(struct own *own, enum own_lane lane, const struct fr_stamp *stamp, const struct fr_value *values, unsigned count);
+int own_record(struct own *own, enum own_lane lane, const struct fr_stamp *stamp,
+	       const struct fr_value *values, unsigned count);
 
 /* One of fr.*: values in the order of events.def, `u` for numbers and `s` for texts. Stamped now. */
 struct own_value {
@@ -51,8 +52,9 @@ struct own_value {
 	const char *s;
 };
 void own_say(struct own *own, uint16_t event, const struct own_value *values, unsigned count);
-#define OWN_SAY(own, event, ...) \
-	own_say(own, event, (struct own_value[]){ __VA_ARGS__ }, sizeof((struct own_value[]){ __VA_ARGS__ }) / sizeof(struct own_value))
+#define OWN_SAY(own, event, ...)                                                                   \
+	own_say(own, event, (struct own_value[]){ __VA_ARGS__ },                                   \
+		sizeof((struct own_value[]){ __VA_ARGS__ }) / sizeof(struct own_value))
 /* A loss: into the ledger and into the stream. */
 void own_loss(struct own *own, enum frm_loss cause, uint64_t count, const char *what);
 

@@ -13,7 +13,9 @@
 
 static int path_of(const char *dir, char path[FR_PATH_MAX])
 {
-	return snprintf(path, FR_PATH_MAX, "%s/%s", dir, FR_GATES_FILE) >= FR_PATH_MAX ? -ENAMETOOLONG : 0;
+	return snprintf(path, FR_PATH_MAX, "%s/%s", dir, FR_GATES_FILE) >= FR_PATH_MAX
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 /* Durable first, then public: what a client saw is not forgotten by a restart. */
@@ -32,7 +34,8 @@ static int store(struct daemon *daemon, const char *text, size_t size)
 	return error;
 }
 
-static int apply_to(struct daemon *daemon, const char *name, const struct frm_super *super, const char *selector)
+static int apply_to(struct daemon *daemon, const char *name, const struct frm_super *super,
+		    const char *selector)
 {
 	char path[FR_PATH_MAX];
 	int fd, changed;
@@ -63,7 +66,8 @@ static int apply_all(struct daemon *daemon, const char *selector)
 		if (writer->state == WRITER_LIVING && apply_writer(daemon, writer, selector) > 0)
 			rings++;
 	}
-	if (daemon->own.open && apply_to(daemon, daemon->own.name, &daemon->own.ring.super, selector) > 0)
+	if (daemon->own.open &&
+	    apply_to(daemon, daemon->own.name, &daemon->own.ring.super, selector) > 0)
 		rings++;
 	return rings;
 }
@@ -88,10 +92,14 @@ int policy_load(struct daemon *daemon)
 		return error;
 	got = fr_gates_read(path, old, sizeof(old));
 	if (got < 0 && got != -ENOENT)
-		log_line(LOG_PRIO_WARNING, "%s can't be read: %s. Gates that `flightrec set` remembered are not in force", path, strerror(-got));
+		log_line(
+			LOG_PRIO_WARNING,
+			"%s can't be read: %s. Gates that `flightrec set` remembered are not in force",
+			path, strerror(-got));
 	policy->size = 0;
 	for (unsigned i = 0; i < daemon->config.gate_count && size >= 0; i++) {
-		size = fr_gates_text_set(policy->text, policy->size, &daemon->config.gate[i], next, sizeof(next));
+		size = fr_gates_text_set(policy->text, policy->size, &daemon->config.gate[i], next,
+					 sizeof(next));
 		if (size >= 0) {
 			memcpy(policy->text, next, (size_t)size);
 			policy->size = (size_t)size;
@@ -108,19 +116,24 @@ int policy_load(struct daemon *daemon)
 	}
 	error = store(daemon, policy->text, policy->size);
 	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "%s can't be written: %s. Programs that start from now don't learn of gates", path, strerror(-error));
+		log_line(
+			LOG_PRIO_WARNING,
+			"%s can't be written: %s. Programs that start from now don't learn of gates",
+			path, strerror(-error));
 	apply_all(daemon, NULL);
 	return error;
 }
 
-int policy_set(struct daemon *daemon, const char *selector, unsigned level, uint64_t keywords, const char *source)
+int policy_set(struct daemon *daemon, const char *selector, unsigned level, uint64_t keywords,
+	       const char *source)
 {
 	static char next[FR_GATES_TEXT_MAX];
 	struct policy *policy = &daemon->policy;
 	struct fr_gate_rule rule = { .level = (uint8_t)level, .keywords = keywords };
 	int size, error, rings;
 
-	if (level > FRM_LEVEL_VERBOSE || snprintf(rule.selector, sizeof(rule.selector), "%s", selector) >= (int)sizeof(rule.selector))
+	if (level > FRM_LEVEL_VERBOSE || snprintf(rule.selector, sizeof(rule.selector), "%s",
+						  selector) >= (int)sizeof(rule.selector))
 		return -EINVAL;
 	size = fr_gates_text_set(policy->text, policy->size, &rule, next, sizeof(next));
 	if (size < 0)
@@ -132,7 +145,8 @@ int policy_set(struct daemon *daemon, const char *selector, unsigned level, uint
 	policy->size = (size_t)size;
 	rings = apply_all(daemon, rule.selector);
 	FR_TESTPOINT("gates-applied");
-	OWN_SAY(&daemon->own, FR_EVENT_FR_CONFIG, { .u = fr_gate_word(level, keywords) >> FRM_GATE_KEYWORD_SHIFT }, { .u = level },
+	OWN_SAY(&daemon->own, FR_EVENT_FR_CONFIG,
+		{ .u = fr_gate_word(level, keywords) >> FRM_GATE_KEYWORD_SHIFT }, { .u = level },
 		{ .s = rule.selector }, { .s = source });
 	return rings;
 }

@@ -24,7 +24,8 @@ struct policy {
 /* Puts the configuration's rules and the remembered ones together, stores them, and applies them. At start and reload. */
 int policy_load(struct daemon *daemon);
 /* One order of a client. Returns how many rings changed, or negative errno. */
-int policy_set(struct daemon *daemon, const char *selector, unsigned level, uint64_t keywords, const char *source);
+int policy_set(struct daemon *daemon, const char *selector, unsigned level, uint64_t keywords,
+	       const char *source);
 /* To the ring of one writer that was there before us. */
 void policy_apply(struct daemon *daemon, const struct writer *writer);
 

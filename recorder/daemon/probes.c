@@ -14,14 +14,14 @@
 #include "recorder/core/host.h"
 #include "recorder/daemon/daemon.h"
 
-#define LOOK_MS	     1000 /* events that are not urgent wait so long at most */
-#define WAKEUP_BYTES (64u << 10)
-#define BURST	     4096
+#define LOOK_MS	       1000 /* events that are not urgent wait so long at most */
+#define WAKEUP_BYTES   (64u << 10)
+#define BURST	       4096
 #define IN_USE_WAIT_MS 1000
-#define RETRY_MS     30000
-#define CLOSE_DRAINS 64
-#define CLOSE_WAIT_MS 10000
-#define NAMES_MAX    CONFIG_EVENTS_MAX
+#define RETRY_MS       30000
+#define CLOSE_DRAINS   64
+#define CLOSE_WAIT_MS  10000
+#define NAMES_MAX      CONFIG_EVENTS_MAX
 
 static void bpf_log(void *ctx, int level, const char *line)
 {
@@ -36,7 +36,8 @@ static void choose_pin_dir(struct daemon *daemon, char *path, size_t size)
 	if (strcmp(daemon->state, "/var/lib/flightrec") == 0)
 		snprintf(path, size, "%s", FR_BPF_PIN_DIR);
 	else
-		snprintf(path, size, "%s-%08x", FR_BPF_PIN_DIR, fr_crc32c(0, daemon->state, strlen(daemon->state)));
+		snprintf(path, size, "%s-%08x", FR_BPF_PIN_DIR,
+			 fr_crc32c(0, daemon->state, strlen(daemon->state)));
 }
 
 static unsigned wanted_events(const struct config *config, const char *names[NAMES_MAX])
@@ -73,7 +74,8 @@ static int take(void *ctx, const struct fr_kevent *sample, size_t size)
 	}
 	if (probes->skip_first) {
 		probes->skip_first = false;
-		if (values.stamp.time_ns == resume->kernel_time_ns && values.stamp.tid == resume->kernel_tid &&
+		if (values.stamp.time_ns == resume->kernel_time_ns &&
+		    values.stamp.tid == resume->kernel_tid &&
 		    values.stamp.cpu == resume->kernel_cpu)
 			return 0;
 	}
@@ -102,7 +104,8 @@ void probes_consume(struct probes *probes)
 {
 	if (!probes->bpf || probes->paused)
 		return;
-	if (!own_wants_pause(&probes->daemon->own, OWN_KERNEL) && fr_bpf_consume(probes->bpf, BURST, take, probes) != -ECANCELED)
+	if (!own_wants_pause(&probes->daemon->own, OWN_KERNEL) &&
+	    fr_bpf_consume(probes->bpf, BURST, take, probes) != -ECANCELED)
 		return;
 	probes->paused = true; /* until the drain under way is done */
 	loop_enable(&probes->daemon->loop, probes->source, false);
@@ -136,15 +139,18 @@ void probes_resume(struct probes *probes)
 
 static void tell_missing(struct daemon *daemon, unsigned missing, int error)
 {
-	const unsigned fatal = FR_BPF_NO_BUILD | FR_BPF_NO_SYSCALL | FR_BPF_NO_PRIVILEGE | FR_BPF_NO_RINGBUF | FR_BPF_IN_USE;
+	const unsigned fatal = FR_BPF_NO_BUILD | FR_BPF_NO_SYSCALL | FR_BPF_NO_PRIVILEGE |
+			       FR_BPF_NO_RINGBUF | FR_BPF_IN_USE;
 
 	if (error < 0 && missing & fatal)
 		missing &= fatal; /* what else there would be doesn't matter then */
 	if (missing == 0 && error < 0)
-		daemon_missing(daemon, "eBPF", "programs could not be loaded: %s", strerror(-error));
+		daemon_missing(daemon, "eBPF", "programs could not be loaded: %s",
+			       strerror(-error));
 	for (unsigned bit = 0; bit < FR_BPF_MISSING_BITS; bit++) {
 		if (missing & 1u << bit)
-			daemon_missing(daemon, "eBPF", "%s", fr_bpf_missing_text((enum fr_bpf_missing)(1u << bit)));
+			daemon_missing(daemon, "eBPF", "%s",
+				       fr_bpf_missing_text((enum fr_bpf_missing)(1u << bit)));
 	}
 }
 
@@ -157,11 +163,14 @@ static void tell_probes(struct probes *probes)
 		on += probe.state == FR_BPF_ATTACHED || probe.state == FR_BPF_RESUMED;
 		resumed += probe.state == FR_BPF_RESUMED;
 		if (probe.state == FR_BPF_FAILED)
-			daemon_missing(probes->daemon, probe.name, "its probe could not be attached: %s", probe.why);
-		OWN_SAY(&probes->daemon->own, FR_EVENT_FR_PROBE_STATUS, { .s = probe.name }, { .s = fr_bpf_state_name(probe.state) },
+			daemon_missing(probes->daemon, probe.name,
+				       "its probe could not be attached: %s", probe.why);
+		OWN_SAY(&probes->daemon->own, FR_EVENT_FR_PROBE_STATUS, { .s = probe.name },
+			{ .s = fr_bpf_state_name(probe.state) },
 			{ .s = fr_bpf_variant_name(probe.variant) }, { .s = probe.why });
 	}
-	log_line(LOG_PRIO_INFO, "eBPF: %u probes on%s", on, resumed ? ", found running from before" : "");
+	log_line(LOG_PRIO_INFO, "eBPF: %u probes on%s", on,
+		 resumed ? ", found running from before" : "");
 }
 
 static int open_bpf(struct daemon *daemon, struct fr_bpf **ret_bpf, unsigned *ret_missing)
@@ -169,8 +178,12 @@ static int open_bpf(struct daemon *daemon, struct fr_bpf **ret_bpf, unsigned *re
 	struct probes *probes = &daemon->probes;
 	const char *names[NAMES_MAX];
 	struct fr_bpf_options options = {
-		.size = sizeof(options), .pin_dir = probes->pin_dir, .wakeup_bytes = WAKEUP_BYTES, .events = names,
-		.measure_cost = true, .log = bpf_log,
+		.size = sizeof(options),
+		.pin_dir = probes->pin_dir,
+		.wakeup_bytes = WAKEUP_BYTES,
+		.events = names,
+		.measure_cost = true,
+		.log = bpf_log,
 	};
 
 	options.event_count = wanted_events(&daemon->config, names);
@@ -197,9 +210,12 @@ static void go_on(struct probes *probes)
 	int error;
 
 	tell_probes(probes);
-	error = loop_add(&daemon->loop, fr_bpf_fd(probes->bpf), EPOLLIN, ready, probes, &probes->source);
+	error = loop_add(&daemon->loop, fr_bpf_fd(probes->bpf), EPOLLIN, ready, probes,
+			 &probes->source);
 	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "eBPF: events can't be waited for (%s): they are read each second", strerror(-error));
+		log_line(LOG_PRIO_WARNING,
+			 "eBPF: events can't be waited for (%s): they are read each second",
+			 strerror(-error));
 	probes->timer.fire = look;
 	look(probes);
 }
@@ -228,12 +244,16 @@ void probes_open(struct daemon *daemon)
 	probes->timer.ctx = probes;
 	choose_pin_dir(daemon, probes->pin_dir, sizeof(probes->pin_dir));
 	if (daemon->no_bpf || !daemon->config.bpf) {
-		daemon_missing(daemon, "eBPF", "switched off (%s): no kernel events, and causes of death only as far as the parent or the "
-			       "ring tells", daemon->no_bpf ? "--no-bpf" : "[bpf] enable = no");
+		daemon_missing(
+			daemon, "eBPF",
+			"switched off (%s): no kernel events, and causes of death only as far as the parent or the "
+			"ring tells",
+			daemon->no_bpf ? "--no-bpf" : "[bpf] enable = no");
 		return;
 	}
 	error = attach(daemon);
-	for (int tries = IN_USE_WAIT_MS / 20; error < 0 && probes->missing & FR_BPF_IN_USE && tries > 0; tries--) {
+	for (int tries = IN_USE_WAIT_MS / 20;
+	     error < 0 && probes->missing & FR_BPF_IN_USE && tries > 0; tries--) {
 		nanosleep(&nap, NULL);
 		error = attach(daemon);
 	}

@@ -41,9 +41,9 @@ static void read_ring(int dir, const char *name, const uint8_t boot_id[16], stru
 
 	if (fd < 0)
 		return;
-	if (pread(fd, &super, sizeof(super), 0) != (ssize_t)sizeof(super) || fr_super_check(&super) < 0 ||
-	    super.kind != FRM_KIND_SYSTEM || memcmp(super.boot_id, boot_id, 16) != 0 ||
-	    fr_image_open(fd, 0, &image) < 0) {
+	if (pread(fd, &super, sizeof(super), 0) != (ssize_t)sizeof(super) ||
+	    fr_super_check(&super) < 0 || super.kind != FRM_KIND_SYSTEM ||
+	    memcmp(super.boot_id, boot_id, 16) != 0 || fr_image_open(fd, 0, &image) < 0) {
 		close(fd);
 		return;
 	}
@@ -95,8 +95,11 @@ static void find_done(void *ctx, const struct worker_end *end)
 	if (end->error == 0)
 		merge(&daemon->resume, end->result);
 	else
-		log_line(LOG_PRIO_WARNING, "start: the rings of an earlier daemon could not be read (%s): lines of the kernel's log may "
-			 "be recorded twice", strerror(-end->error));
+		log_line(
+			LOG_PRIO_WARNING,
+			"start: the rings of an earlier daemon could not be read (%s): lines of the kernel's log may "
+			"be recorded twice",
+			strerror(-end->error));
 }
 
 static void read_file(struct daemon *daemon, const char *path)
@@ -107,13 +110,16 @@ static void read_file(struct daemon *daemon, const char *path)
 
 	fr_uuid_text(wanted, daemon->boot_id);
 	daemon->resume.first_in_boot = true;
-	if (got < 0 ||
-	    sscanf(text, "boot %36s\nstopped %d\nkernel_log %d %" SCNu64 "\nkernel_event %" SCNu64 " %" SCNu32 " %" SCNu16, boot, &stopped,
-		   &known, &resume.log_seq, &resume.kernel_time_ns, &resume.kernel_tid, &resume.kernel_cpu) != 7)
+	if (got < 0 || sscanf(text,
+			      "boot %36s\nstopped %d\nkernel_log %d %" SCNu64
+			      "\nkernel_event %" SCNu64 " %" SCNu32 " %" SCNu16,
+			      boot, &stopped, &known, &resume.log_seq, &resume.kernel_time_ns,
+			      &resume.kernel_tid, &resume.kernel_cpu) != 7)
 		return;
 	if (strcmp(boot, wanted) != 0) {
 		daemon->resume.previous_stopped = stopped;
-		snprintf(daemon->resume.previous_boot, sizeof(daemon->resume.previous_boot), "%s", boot);
+		snprintf(daemon->resume.previous_boot, sizeof(daemon->resume.previous_boot), "%s",
+			 boot);
 		return;
 	}
 	daemon->resume.first_in_boot = false;
@@ -132,8 +138,10 @@ void resume_find(struct daemon *daemon)
 	if (worker_start(&worker, &daemon->loop, find_job, find_done, daemon) == 0)
 		worker_reap(&worker, FIND_WAIT_MS);
 	if (worker.pid > 0) {
-		log_line(LOG_PRIO_WARNING, "start: reading the rings of an earlier daemon takes too long: lines of the kernel's log may be "
-			 "recorded twice");
+		log_line(
+			LOG_PRIO_WARNING,
+			"start: reading the rings of an earlier daemon takes too long: lines of the kernel's log may be "
+			"recorded twice");
 		kill(worker.pid, SIGKILL);
 		worker_reap(&worker, FIND_WAIT_MS);
 	}
@@ -146,13 +154,18 @@ void resume_store(struct daemon *daemon, bool stopped)
 	int size, error;
 
 	fr_uuid_text(boot, daemon->boot_id);
-	size = snprintf(text, sizeof(text), "boot %s\nstopped %d\nkernel_log %d %" PRIu64 "\nkernel_event %" PRIu64 " %" PRIu32 " %" PRIu16 "\n",
-			boot, stopped, resume->log_known, resume->log_seq, resume->kernel_time_ns, resume->kernel_tid, resume->kernel_cpu);
+	size = snprintf(text, sizeof(text),
+			"boot %s\nstopped %d\nkernel_log %d %" PRIu64 "\nkernel_event %" PRIu64
+			" %" PRIu32 " %" PRIu16 "\n",
+			boot, stopped, resume->log_known, resume->log_seq, resume->kernel_time_ns,
+			resume->kernel_tid, resume->kernel_cpu);
 	if (snprintf(path, sizeof(path), "%s/resume", daemon->state) >= (int)sizeof(path))
 		return;
 	error = fr_gates_write(path, text, (size_t)size, true);
 	if (error < 0)
-		log_line(LOG_PRIO_WARNING, "%s could not be written: %s. After a restart lines of the kernel's log may be recorded twice",
-			 path, strerror(-error));
+		log_line(
+			LOG_PRIO_WARNING,
+			"%s could not be written: %s. After a restart lines of the kernel's log may be recorded twice",
+			path, strerror(-error));
 	FR_TESTPOINT("resume-stored");
 }

@@ -18,7 +18,7 @@
 
 struct resume {
 	bool log_known;
-	uint64_t log_seq; /* last line of the kernel's log that was recorded */
+	uint64_t log_seq;	 /* last line of the kernel's log that was recorded */
 	uint64_t kernel_time_ns; /* stamp of the last sample recorded; 0: none */
 	uint32_t kernel_tid;
 	uint16_t kernel_cpu;
@@ -29,7 +29,7 @@ struct resume {
 
 struct daemon;
 
-void resume_find(struct daemon *daemon);  /* blocking; judges rings in a worker */
+void resume_find(struct daemon *daemon); /* blocking; judges rings in a worker */
 void resume_store(struct daemon *daemon, bool stopped);
 
 #endif

@@ -39,7 +39,8 @@ static int salvage_job(void *ctx, void *result)
 	error = fr_spool_open(daemon->state, &spool);
 	if (error < 0)
 		return error;
-	error = fr_salvage_ring(spool, daemon->ring_dir, queue->current->name, FR_SALVAGE_DEAD, &found);
+	error = fr_salvage_ring(spool, daemon->ring_dir, queue->current->name, FR_SALVAGE_DEAD,
+				&found);
 	fr_spool_close(spool);
 	if (error < 0)
 		return error;
@@ -59,32 +60,41 @@ static void again(void *ctx)
 	salvage_queue_run(ctx);
 }
 
-static void put_off(struct salvage_queue *queue, struct writer *writer, uint64_t ms, int error, const char *why)
+static void put_off(struct salvage_queue *queue, struct writer *writer, uint64_t ms, int error,
+		    const char *why)
 {
 	if (error != writer->last_error)
-		log_line(LOG_PRIO_ERROR, "ring %s of process %u (%.15s) can't be salvaged now: %s%s%s. It stays and is tried again; is there "
-			 "space in %s?", writer->name, writer->pid, writer->comm, strerror(-error), *why ? ": " : "", why,
-			 queue->daemon->state);
+		log_line(
+			LOG_PRIO_ERROR,
+			"ring %s of process %u (%.15s) can't be salvaged now: %s%s%s. It stays and is tried again; is there "
+			"space in %s?",
+			writer->name, writer->pid, writer->comm, strerror(-error), *why ? ": " : "",
+			why, queue->daemon->state);
 	writer->last_error = error;
 	writer->not_before_ns = fr_clock_boot_ns() + ms * 1000000;
 	queue->failed++;
 }
 
-static void tell_salvaged(struct salvage_queue *queue, const struct writer *writer, const struct outcome *outcome)
+static void tell_salvaged(struct salvage_queue *queue, const struct writer *writer,
+			  const struct outcome *outcome)
 {
-	const char *end = outcome->reason == FRM_REASON_CLOSED ? "left in order" :
-			  outcome->reason == FRM_REASON_BOOT_END ? "ended with an earlier boot" : "died";
+	const char *end = outcome->reason == FRM_REASON_CLOSED	   ? "left in order"
+			  : outcome->reason == FRM_REASON_BOOT_END ? "ended with an earlier boot"
+								   : "died";
 
 	queue->lines.about = "rings salvaged";
 	if (outcome->reason == FRM_REASON_CLOSED && !outcome->scribbled)
 		return; /* the ordinary end of a program is no news */
 	if (log_allowed(&queue->lines))
-		log_line(LOG_PRIO_INFO, "process %u (%.15s) %s: %llu events salvaged%s", writer->pid, writer->comm, end,
-			 (unsigned long long)outcome->records,
-			 outcome->scribbled ? "; it had changed who its ring says it is, which is put right" : "");
+		log_line(LOG_PRIO_INFO, "process %u (%.15s) %s: %llu events salvaged%s",
+			 writer->pid, writer->comm, end, (unsigned long long)outcome->records,
+			 outcome->scribbled
+				 ? "; it had changed who its ring says it is, which is put right"
+				 : "");
 }
 
-static void finished(struct salvage_queue *queue, struct writer *writer, const struct outcome *outcome)
+static void finished(struct salvage_queue *queue, struct writer *writer,
+		     const struct outcome *outcome)
 {
 	struct daemon *daemon = queue->daemon;
 	const char *path = daemon->state;
@@ -98,15 +108,19 @@ static void finished(struct salvage_queue *queue, struct writer *writer, const s
 		break;
 	case FR_FATE_QUARANTINED:
 		queue->quarantined++;
-		log_line(LOG_PRIO_WARNING, "ring %s of process %u (%.15s) can't be read: %s. It is set aside as %s/spool/quarantine/%s",
-			 writer->name, writer->pid, writer->comm, outcome->why, path, outcome->aside);
+		log_line(
+			LOG_PRIO_WARNING,
+			"ring %s of process %u (%.15s) can't be read: %s. It is set aside as %s/spool/quarantine/%s",
+			writer->name, writer->pid, writer->comm, outcome->why, path,
+			outcome->aside);
 		break;
 	case FR_FATE_LEFT:
-		log_line(LOG_PRIO_WARNING, "ring %s of process %u (%.15s) is left where it is: %s", writer->name, writer->pid, writer->comm,
-			 outcome->why);
+		log_line(LOG_PRIO_WARNING, "ring %s of process %u (%.15s) is left where it is: %s",
+			 writer->name, writer->pid, writer->comm, outcome->why);
 		break;
 	default:
-		put_off(queue, writer, RETRY_MS, outcome->error ? outcome->error : -EIO, outcome->why);
+		put_off(queue, writer, RETRY_MS, outcome->error ? outcome->error : -EIO,
+			outcome->why);
 		return;
 	}
 	if (outcome->fate != FR_FATE_LEFT)
@@ -115,12 +129,15 @@ static void finished(struct salvage_queue *queue, struct writer *writer, const s
 }
 
 /* A worker that crashed in a ring: the ring's mark has to say so, and the second try then sets it aside. */
-static void crashed(struct salvage_queue *queue, struct writer *writer, const struct worker_end *end)
+static void crashed(struct salvage_queue *queue, struct writer *writer,
+		    const struct worker_end *end)
 {
 	struct fr_spool *spool;
 
-	log_line(LOG_PRIO_WARNING, "ring %s of process %u (%.15s): reading it ended with signal %d; tried once more, then set aside",
-		 writer->name, writer->pid, writer->comm, end->signal);
+	log_line(
+		LOG_PRIO_WARNING,
+		"ring %s of process %u (%.15s): reading it ended with signal %d; tried once more, then set aside",
+		writer->name, writer->pid, writer->comm, end->signal);
 	if (fr_spool_open(queue->daemon->state, &spool) == 0) {
 		fr_attempt_blame(spool, end->pid, end->signal);
 		fr_spool_close(spool);
@@ -133,7 +150,8 @@ static bool gone(const struct writer *writer)
 	char path[FR_PATH_MAX];
 	struct stat st;
 
-	return snprintf(path, sizeof(path), "%s/%s", writer->daemon->ring_dir, writer->name) < (int)sizeof(path) &&
+	return snprintf(path, sizeof(path), "%s/%s", writer->daemon->ring_dir, writer->name) <
+		       (int)sizeof(path) &&
 	       lstat(path, &st) < 0 && errno == ENOENT;
 }
 
@@ -174,7 +192,10 @@ static struct writer *next_of(struct salvage_queue *queue, uint64_t *ret_wait_ms
 		if (writer->not_before_ns > now) {
 			if (writer->not_before_ns < soonest)
 				soonest = writer->not_before_ns;
-		} else if (!best || writer->attempts <= best->attempts) { /* the list is newest first: the oldest of equals */
+		} else if (
+			!best ||
+			writer->attempts <=
+				best->attempts) { /* the list is newest first: the oldest of equals */
 			best = writer;
 		}
 	}
@@ -211,7 +232,8 @@ void salvage_queue_finish(struct salvage_queue *queue, unsigned wait_ms)
 	uint64_t end_ns = fr_clock_boot_ns() + wait_ms * 1000000ull;
 
 	while (queue->current && fr_clock_boot_ns() < end_ns)
-		worker_reap(&queue->worker, (unsigned)((end_ns - fr_clock_boot_ns()) / 1000000 + 2));
+		worker_reap(&queue->worker,
+			    (unsigned)((end_ns - fr_clock_boot_ns()) / 1000000 + 2));
 }
 
 unsigned salvage_queue_length(const struct salvage_queue *queue)

@@ -53,14 +53,16 @@ static void drop(struct connection *connection)
 	free(connection);
 }
 
-int server_answer(const struct server_peer *peer, const struct fr_proto_answer *answer, const char *text, int fd)
+int server_answer(const struct server_peer *peer, const struct fr_proto_answer *answer,
+		  const char *text, int fd)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct fr_proto_answer head = *answer;
-	struct iovec parts[2] = { { &head, sizeof(head) }, { (char *)text, text ? strlen(text) : 0 } };
+	struct iovec parts[2] = { { &head, sizeof(head) },
+				  { (char *)text, text ? strlen(text) : 0 } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = text ? 2 : 1 };
 
 	head.size = sizeof(head);
@@ -80,7 +82,8 @@ int server_answer(const struct server_peer *peer, const struct fr_proto_answer *
 	return sendmsg(peer->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error, const char *format, ...)
+void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error,
+		   const char *format, ...)
 {
 	struct fr_proto_answer answer = { .error = error };
 	char why[256];
@@ -91,7 +94,8 @@ void server_refuse(struct daemon *daemon, const struct server_peer *peer, int er
 	va_end(ap);
 	daemon->server.refused++;
 	if (log_allowed(&daemon->server.refusals))
-		log_line(LOG_PRIO_WARNING, "request of process %u (user %u) refused: %s", peer->pid, peer->uid, why);
+		log_line(LOG_PRIO_WARNING, "request of process %u (user %u) refused: %s", peer->pid,
+			 peer->uid, why);
 	server_answer(peer, &answer, why, -1);
 }
 
@@ -120,31 +124,37 @@ bool server_may_attach(struct server *server, uint32_t uid)
 	return true;
 }
 
-static void set_gate(struct daemon *daemon, const struct server_peer *peer, const struct fr_proto_request *request)
+static void set_gate(struct daemon *daemon, const struct server_peer *peer,
+		     const struct fr_proto_request *request)
 {
 	struct fr_proto_answer answer = { 0 };
 	char source[64];
 	int rings;
 
 	if (peer->uid != 0 && peer->uid != geteuid()) {
-		server_refuse(daemon, peer, -EPERM, "only root and the recorder's own user may set gates");
+		server_refuse(daemon, peer, -EPERM,
+			      "only root and the recorder's own user may set gates");
 		return;
 	}
 	snprintf(source, sizeof(source), "process %u of user %u", peer->pid, peer->uid);
 	rings = policy_set(daemon, request->provider, request->level, request->keywords, source);
 	if (rings < 0) {
 		server_refuse(daemon, peer, rings, "the gate could not be set: %s",
-			      rings == -EINVAL ? "want a provider's name or GUID and a level from 0 to 5" : strerror(-rings));
+			      rings == -EINVAL
+				      ? "want a provider's name or GUID and a level from 0 to 5"
+				      : strerror(-rings));
 		return;
 	}
 	answer.affected = (uint32_t)rings;
 	server_answer(peer, &answer, NULL, -1);
 	if (log_allowed(&daemon->server.gates))
-		log_line(LOG_PRIO_NOTICE, "gate of %s set to level %u by %s: %d running rings changed", request->provider, request->level, source,
-			 rings);
+		log_line(LOG_PRIO_NOTICE,
+			 "gate of %s set to level %u by %s: %d running rings changed",
+			 request->provider, request->level, source, rings);
 }
 
-static void serve(struct daemon *daemon, const struct server_peer *peer, const unsigned char *packet, size_t size)
+static void serve(struct daemon *daemon, const struct server_peer *peer,
+		  const unsigned char *packet, size_t size)
 {
 	struct fr_proto_request request = { 0 };
 	uint32_t said;
@@ -156,14 +166,16 @@ static void serve(struct daemon *daemon, const struct server_peer *peer, const u
 	}
 	memcpy(&said, packet, sizeof(said));
 	if (said != size) {
-		server_refuse(daemon, peer, -EPROTO, "a packet of %zu bytes says it has %u", size, said);
+		server_refuse(daemon, peer, -EPROTO, "a packet of %zu bytes says it has %u", size,
+			      said);
 		return;
 	}
 	memcpy(&request, packet, size < sizeof(request) ? size : sizeof(request));
 	request.provider[sizeof(request.provider) - 1] = 0;
 	if (request.version == 0 || request.version > FR_PROTO_VERSION) {
-		server_refuse(daemon, peer, -EPROTONOSUPPORT, "it speaks version %u of the protocol, this is version %u", request.version,
-			      FR_PROTO_VERSION);
+		server_refuse(daemon, peer, -EPROTONOSUPPORT,
+			      "it speaks version %u of the protocol, this is version %u",
+			      request.version, FR_PROTO_VERSION);
 		return;
 	}
 	switch (request.op) {
@@ -185,12 +197,14 @@ static void serve(struct daemon *daemon, const struct server_peer *peer, const u
 static bool receive(struct connection *connection)
 {
 	unsigned char packet[REQUEST_MAX];
-	ssize_t got = recv(connection->peer.socket, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t got =
+		recv(connection->peer.socket, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (got > (ssize_t)sizeof(packet))
-		server_refuse(connection->daemon, &connection->peer, -EMSGSIZE, "a packet of %zd bytes is no request", got);
+		server_refuse(connection->daemon, &connection->peer, -EMSGSIZE,
+			      "a packet of %zd bytes is no request", got);
 	else if (got > 0)
 		serve(connection->daemon, &connection->peer, packet, (size_t)got);
 	return true; /* also when it left without a word */
@@ -217,8 +231,9 @@ static void sweep(void *ctx)
 			continue;
 		server->timed_out++;
 		if (log_allowed(&server->floods))
-			log_line(LOG_PRIO_WARNING, "process %u (user %u) has connected and said nothing: dropped", connection->peer.pid,
-				 connection->peer.uid);
+			log_line(LOG_PRIO_WARNING,
+				 "process %u (user %u) has connected and said nothing: dropped",
+				 connection->peer.pid, connection->peer.uid);
 		drop(connection);
 	}
 	if (server->first)
@@ -263,11 +278,16 @@ static void welcome(struct daemon *daemon, int fd)
 		return;
 	}
 	/* one user can't take all of them from the others */
-	if (server->connections >= most || (connection->peer.uid != 0 && connections_of(server, connection->peer.uid) >= (most + 1) / 2)) {
+	if (server->connections >= most ||
+	    (connection->peer.uid != 0 &&
+	     connections_of(server, connection->peer.uid) >= (most + 1) / 2)) {
 		server->flooded++;
 		if (log_allowed(&server->floods))
-			log_line(LOG_PRIO_WARNING, "process %u (user %u): too many connections wait already ([server] connections_max = %llu): dropped",
-				 connection->peer.pid, connection->peer.uid, (unsigned long long)most);
+			log_line(
+				LOG_PRIO_WARNING,
+				"process %u (user %u): too many connections wait already ([server] connections_max = %llu): dropped",
+				connection->peer.pid, connection->peer.uid,
+				(unsigned long long)most);
 		if (connection->peer.pidfd >= 0)
 			close(connection->peer.pidfd);
 		free(connection);
@@ -279,7 +299,8 @@ static void welcome(struct daemon *daemon, int fd)
 	connection->next = server->first;
 	server->first = connection;
 	server->connections++;
-	if (receive(connection) || loop_add(&daemon->loop, fd, EPOLLIN, connection_ready, connection, &connection->source) < 0) {
+	if (receive(connection) || loop_add(&daemon->loop, fd, EPOLLIN, connection_ready,
+					    connection, &connection->source) < 0) {
 		drop(connection);
 		return;
 	}
@@ -312,21 +333,24 @@ int server_open(struct daemon *daemon)
 	server->refusals.about = "requests refused";
 	server->floods.about = "connections dropped";
 	server->gates.about = "gates set";
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", daemon->runtime) >= (int)sizeof(address.sun_path))
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", daemon->runtime) >=
+	    (int)sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	server->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (server->socket < 0)
 		return -errno;
 	unlink(address.sun_path); /* a killed daemon's; we hold the lock, so nobody else's */
 	if (bind(server->socket, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(address.sun_path, (mode_t)daemon->config.socket_mode) < 0 || listen(server->socket, BACKLOG) < 0) {
+	    chmod(address.sun_path, (mode_t)daemon->config.socket_mode) < 0 ||
+	    listen(server->socket, BACKLOG) < 0) {
 		error = -errno;
 		close(server->socket);
 		server->socket = -1;
 		return error;
 	}
 	FR_TESTPOINT("socket-open");
-	return loop_add(&daemon->loop, server->socket, EPOLLIN, accept_ready, daemon, &server->source);
+	return loop_add(&daemon->loop, server->socket, EPOLLIN, accept_ready, daemon,
+			&server->source);
 }
 
 void server_close(struct daemon *daemon)

@@ -49,10 +49,11 @@ int server_open(struct daemon *daemon);
 void server_close(struct daemon *daemon); /* and removes the socket */
 
 /* Sends the answer, with text and descriptor (-1: none). 0 or negative errno; never blocks. */
-int server_answer(const struct server_peer *peer, const struct fr_proto_answer *answer, const char *text, int fd);
+int server_answer(const struct server_peer *peer, const struct fr_proto_answer *answer,
+		  const char *text, int fd);
 /* The same for a refusal, with a line that says why; also to our log. */
-void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error,
+		   const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* False: this user has had its share of rings for now. */
 bool server_may_attach(struct server *server, uint32_t uid);
 

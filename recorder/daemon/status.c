@@ -36,7 +36,8 @@ static void put(struct text *text, const char *format, ...)
 	n = vsnprintf(text->at + text->used, text->size - text->used, format, ap);
 	va_end(ap);
 	if (n > 0)
-		text->used += (size_t)n < text->size - text->used ? (size_t)n : text->size - text->used - 1;
+		text->used += (size_t)n < text->size - text->used ? (size_t)n
+								  : text->size - text->used - 1;
 }
 
 /* ,"key":"value" with the value escaped; the comma is the caller's */
@@ -46,7 +47,8 @@ static void put_string(struct text *text, const char *key, const char *value)
 		put(text, "\"%s\":", key);
 	put(text, "\"");
 	if (text->used < text->size) {
-		size_t need = fr_json_escape(text->at + text->used, text->size - text->used, value, strlen(value));
+		size_t need = fr_json_escape(text->at + text->used, text->size - text->used, value,
+					     strlen(value));
 
 		if (need < text->size - text->used)
 			text->used += need;
@@ -80,9 +82,12 @@ static void put_stores(struct text *text, struct daemon *daemon)
 	put(text, ",\"stores\":[{");
 	put_string(text, "path", daemon->ring_dir);
 	put(text, ",\"tier\":\"%s\"", daemon->ring_dir_dax ? "dax" : "file");
-	put(text, ",\"measured\":\"%s\"", daemon->ring_dir_dax ? "a mapping with MAP_SYNC works" : "no MAP_SYNC: page cache");
-	put(text, ",\"rings\":%u,\"bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 "}]", daemon->writers.living + daemon->own.open,
-	    daemon->writers.bytes + (daemon->own.open ? daemon->own.ring.size : 0), known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0);
+	put(text, ",\"measured\":\"%s\"",
+	    daemon->ring_dir_dax ? "a mapping with MAP_SYNC works" : "no MAP_SYNC: page cache");
+	put(text, ",\"rings\":%u,\"bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 "}]",
+	    daemon->writers.living + daemon->own.open,
+	    daemon->writers.bytes + (daemon->own.open ? daemon->own.ring.size : 0),
+	    known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0);
 }
 
 static void put_own(struct text *text, const struct own *own)
@@ -95,14 +100,19 @@ static void put_own(struct text *text, const struct own *own)
 		return;
 	}
 	fr_hex(id, own->ring.super.ring_id, 16);
-	put(text, ",\"own_ring\":{\"ring\":\"%s\",\"bytes\":%" PRIu64 ",\"lanes\":[", id, own->ring.size);
+	put(text, ",\"own_ring\":{\"ring\":\"%s\",\"bytes\":%" PRIu64 ",\"lanes\":[", id,
+	    own->ring.size);
 	for (unsigned i = 0; i < OWN_LANES; i++) {
 		const struct fr_lane *lane = &own->lane[i];
 
-		put(text, "%s{\"name\":\"%s\",\"records\":%" PRIu64 ",\"discarded\":%" PRIu64 ",\"unsaved_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
-		    i ? "," : "", names[i], lane->seq, lane->discarded, lane->pos - own->saved[i], lane->size);
+		put(text,
+		    "%s{\"name\":\"%s\",\"records\":%" PRIu64 ",\"discarded\":%" PRIu64
+		    ",\"unsaved_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+		    i ? "," : "", names[i], lane->seq, lane->discarded, lane->pos - own->saved[i],
+		    lane->size);
 	}
-	put(text, "],\"drains\":%" PRIu64 ",\"drain_failures\":%" PRIu64 "}", own->drains, own->drain_failures);
+	put(text, "],\"drains\":%" PRIu64 ",\"drain_failures\":%" PRIu64 "}", own->drains,
+	    own->drain_failures);
 }
 
 struct names {
@@ -131,10 +141,14 @@ static void put_writer(struct text *text, struct writer *writer)
 	fr_hex(id, writer->ring_id, 16);
 	put(text, "{\"pid\":%u,", writer->pid);
 	put_string(text, "comm", writer->comm);
-	put(text, ",\"uid\":%u,\"ring\":\"%s\",\"bytes\":%" PRIu64 ",\"since_ns\":%" PRIu64 ",\"vouched\":%s,\"pidfd\":%s", writer->uid, id,
-	    writer->size, writer->since_ns, writer->vouched ? "true" : "false", writer->pidfd >= 0 ? "true" : "false");
-	put(text, ",\"records\":%" PRIu64 ",\"rate\":%.1f,\"discarded\":%" PRIu64 ",\"providers\":[", writer->records, writer->rate,
-	    writer->discarded);
+	put(text,
+	    ",\"uid\":%u,\"ring\":\"%s\",\"bytes\":%" PRIu64 ",\"since_ns\":%" PRIu64
+	    ",\"vouched\":%s,\"pidfd\":%s",
+	    writer->uid, id, writer->size, writer->since_ns, writer->vouched ? "true" : "false",
+	    writer->pidfd >= 0 ? "true" : "false");
+	put(text,
+	    ",\"records\":%" PRIu64 ",\"rate\":%.1f,\"discarded\":%" PRIu64 ",\"providers\":[",
+	    writer->records, writer->rate, writer->discarded);
 	memcpy(super.ring_id, writer->ring_id, 16);
 	fd = writers_open_ring(writer, O_RDONLY);
 	if (fd >= 0) {
@@ -149,7 +163,8 @@ static void put_writers(struct text *text, struct daemon *daemon)
 	unsigned count = 0;
 
 	put(text, ",\"writers_total\":%u,\"writers\":[", daemon->writers.living);
-	for (struct writer *writer = daemon->writers.first; writer && text->used < WRITERS_BYTES; writer = writer->next) {
+	for (struct writer *writer = daemon->writers.first; writer && text->used < WRITERS_BYTES;
+	     writer = writer->next) {
 		if (writer->state != WRITER_LIVING)
 			continue;
 		if (count++)
@@ -176,12 +191,15 @@ static struct fr_bpf_cost put_probes(struct text *text, const struct probes *pro
 		total.run_time_ns += cost.run_time_ns;
 		put(text, "%s{", i ? "," : "");
 		put_string(text, "event", probe.name);
-		put(text, ",\"state\":\"%s\",\"variant\":\"%s\",", fr_bpf_state_name(probe.state), fr_bpf_variant_name(probe.variant));
+		put(text, ",\"state\":\"%s\",\"variant\":\"%s\",", fr_bpf_state_name(probe.state),
+		    fr_bpf_variant_name(probe.variant));
 		put_string(text, "hook", probe.hook);
 		put(text, ",");
 		put_string(text, "why", probe.why);
-		put(text, ",\"emitted\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"run_count\":%" PRIu64 ",\"run_time_ns\":%" PRIu64 "}", count.emitted,
-		    count.dropped, cost.run_count, cost.run_time_ns);
+		put(text,
+		    ",\"emitted\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"run_count\":%" PRIu64
+		    ",\"run_time_ns\":%" PRIu64 "}",
+		    count.emitted, count.dropped, cost.run_count, cost.run_time_ns);
 	}
 	put(text, "]");
 	return total;
@@ -203,11 +221,15 @@ static void put_cost(struct text *text, const struct probes *probes, struct fr_b
 
 	getrusage(RUSAGE_SELF, &self);
 	getrusage(RUSAGE_CHILDREN, &children);
-	cpu_ns = 1000000000ull * (uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
-		 1000ull * (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec + children.ru_stime.tv_usec);
-	put(text, ",\"cost\":{\"cpu_ns\":%" PRIu64 ",\"rss_bytes\":%" PRIu64 ",\"bpf_run_time_ns\":%" PRIu64 ",\"bpf_run_count\":%" PRIu64
-		  ",\"bpf_measured\":%s}",
-	    cpu_ns, status_rss_bytes(), bpf.run_time_ns, bpf.run_count, probes->bpf && fr_bpf_measuring(probes->bpf) ? "true" : "false");
+	cpu_ns = 1000000000ull * (uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec +
+					    children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
+		 1000ull * (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec +
+				      children.ru_utime.tv_usec + children.ru_stime.tv_usec);
+	put(text,
+	    ",\"cost\":{\"cpu_ns\":%" PRIu64 ",\"rss_bytes\":%" PRIu64
+	    ",\"bpf_run_time_ns\":%" PRIu64 ",\"bpf_run_count\":%" PRIu64 ",\"bpf_measured\":%s}",
+	    cpu_ns, status_rss_bytes(), bpf.run_time_ns, bpf.run_count,
+	    probes->bpf && fr_bpf_measuring(probes->bpf) ? "true" : "false");
 }
 
 static void put_config(struct text *text, const struct daemon *daemon)
@@ -219,15 +241,18 @@ static void put_config(struct text *text, const struct daemon *daemon)
 
 	put(text, ",\"config\":{");
 	put_string(text, "file", daemon->config_path ? daemon->config_path : fr_ini_config_path());
-	for (size_t i = 0; config_describe(&daemon->config, i, &section, &key, value, sizeof(value)); i++) {
+	for (size_t i = 0;
+	     config_describe(&daemon->config, i, &section, &key, value, sizeof(value)); i++) {
 		put(text, ",\"%s.%s\":", section, key);
 		put_string(text, NULL, value);
 	}
 	put(text, "},\"gates\":[");
-	while (count < 64 && fr_gates_next(&cursor, daemon->policy.text + daemon->policy.size, &rule)) {
+	while (count < 64 &&
+	       fr_gates_next(&cursor, daemon->policy.text + daemon->policy.size, &rule)) {
 		put(text, "%s\"", count++ ? "," : "");
-		put(text, "%s %u 0x%" PRIx64 " %s\"", strpbrk(rule.selector, "\"\\") ? "?" : rule.selector, rule.level, (uint64_t)rule.keywords,
-		    rule.from_config ? "config" : "set");
+		put(text, "%s %u 0x%" PRIx64 " %s\"",
+		    strpbrk(rule.selector, "\"\\") ? "?" : rule.selector, rule.level,
+		    (uint64_t)rule.keywords, rule.from_config ? "config" : "set");
 	}
 	put(text, "]");
 }
@@ -257,25 +282,35 @@ static void fill(struct text *text, struct daemon *daemon)
 	char boot[37];
 
 	fr_uuid_text(boot, daemon->boot_id);
-	put(text, "{\"version\":\"%s\",\"pid\":%d,\"uptime_ns\":%" PRIu64 ",\"boot_id\":\"%s\",\"boot_seq\":%" PRIu64 ",", FR_VERSION, (int)getpid(),
-	    fr_clock_boot_ns() - daemon->start_ns, boot, daemon->boot_seq);
+	put(text,
+	    "{\"version\":\"%s\",\"pid\":%d,\"uptime_ns\":%" PRIu64
+	    ",\"boot_id\":\"%s\",\"boot_seq\":%" PRIu64 ",",
+	    FR_VERSION, (int)getpid(), fr_clock_boot_ns() - daemon->start_ns, boot,
+	    daemon->boot_seq);
 	put_string(text, "state_dir", daemon->state);
 	put(text, ",");
 	put_string(text, "runtime_dir", daemon->runtime);
 	put_stores(text, daemon);
 	put_own(text, &daemon->own);
 	put_writers(text, daemon);
-	put(text, ",\"salvage\":{\"waiting\":%u,\"salvaged\":%" PRIu64 ",\"records\":%" PRIu64 ",\"quarantined\":%" PRIu64 ",\"failed\":%" PRIu64 "}",
-	    salvage_queue_length(queue), queue->salvaged, queue->records, queue->quarantined, queue->failed);
+	put(text,
+	    ",\"salvage\":{\"waiting\":%u,\"salvaged\":%" PRIu64 ",\"records\":%" PRIu64
+	    ",\"quarantined\":%" PRIu64 ",\"failed\":%" PRIu64 "}",
+	    salvage_queue_length(queue), queue->salvaged, queue->records, queue->quarantined,
+	    queue->failed);
 	cost = put_probes(text, &daemon->probes);
 	put_losses(text, daemon);
 	if (daemon->kmsg.fd >= 0)
-		put(text, ",\"kernel_log\":{\"lines\":%" PRIu64 ",\"recorded\":%" PRIu64 ",\"lost\":%" PRIu64 "}", daemon->kmsg.lines,
-		    daemon->kmsg.recorded, daemon->kmsg.lost);
+		put(text,
+		    ",\"kernel_log\":{\"lines\":%" PRIu64 ",\"recorded\":%" PRIu64
+		    ",\"lost\":%" PRIu64 "}",
+		    daemon->kmsg.lines, daemon->kmsg.recorded, daemon->kmsg.lost);
 	else
 		put(text, ",\"kernel_log\":null");
-	put(text, ",\"server\":{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"timed_out\":%" PRIu64 "}", server->requests,
-	    server->refused, server->flooded, server->timed_out);
+	put(text,
+	    ",\"server\":{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64
+	    ",\"timed_out\":%" PRIu64 "}",
+	    server->requests, server->refused, server->flooded, server->timed_out);
 	put_cost(text, &daemon->probes, cost);
 	put_config(text, daemon);
 	put_missing(text, daemon);
@@ -297,7 +332,8 @@ void status_answer(struct daemon *daemon, const struct server_peer *peer)
 	fill(&text, daemon);
 	error = server_answer(peer, &answer, text.at, -1);
 	if (error < 0)
-		server_refuse(daemon, peer, error, "the status could not be sent: %s", strerror(-error));
+		server_refuse(daemon, peer, error, "the status could not be sent: %s",
+			      strerror(-error));
 	free(text.at);
 }
 
@@ -306,8 +342,9 @@ void status_line(struct daemon *daemon, char *line, size_t size)
 	struct fr_bpf_probe probe;
 	unsigned on = 0;
 
-	for (unsigned i = 0; daemon->probes.bpf && fr_bpf_probe(daemon->probes.bpf, i, &probe) == 0; i++)
+	for (unsigned i = 0; daemon->probes.bpf && fr_bpf_probe(daemon->probes.bpf, i, &probe) == 0;
+	     i++)
 		on += probe.state == FR_BPF_ATTACHED || probe.state == FR_BPF_RESUMED;
-	snprintf(line, size, "%u programs record, %.1f MiB of rings, %u eBPF probes", daemon->writers.living,
-		 (double)daemon->writers.bytes / 1048576, on);
+	snprintf(line, size, "%u programs record, %.1f MiB of rings, %u eBPF probes",
+		 daemon->writers.living, (double)daemon->writers.bytes / 1048576, on);
 }

@@ -16,7 +16,9 @@
 
 static int path_of(struct daemon *daemon, const char *name, char path[FR_PATH_MAX])
 {
-	return snprintf(path, FR_PATH_MAX, "%s/vouched/%s", daemon->state, name) >= FR_PATH_MAX ? -ENAMETOOLONG : 0;
+	return snprintf(path, FR_PATH_MAX, "%s/vouched/%s", daemon->state, name) >= FR_PATH_MAX
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 int vouch_store(struct daemon *daemon, const char *name, const struct frm_super *super)
@@ -82,7 +84,8 @@ int vouch_restore(struct daemon *daemon, const char *name)
 	for (int copy = 0; copy < 2 && error == 0; copy++) {
 		off_t at = (off_t)copy * super.meta_size;
 
-		if (pread(fd, &found, sizeof(found), at) == (ssize_t)sizeof(found) && memcmp(&found, &super, sizeof(super)) == 0)
+		if (pread(fd, &found, sizeof(found), at) == (ssize_t)sizeof(found) &&
+		    memcmp(&found, &super, sizeof(super)) == 0)
 			continue;
 		changed = 1;
 		errno = 0;
@@ -104,7 +107,8 @@ void vouch_sweep(struct daemon *daemon)
 		return;
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] != '.' &&
-		    snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, entry->d_name) < (int)sizeof(path) &&
+		    snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, entry->d_name) <
+			    (int)sizeof(path) &&
 		    lstat(path, &st) < 0 && errno == ENOENT)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}

@@ -27,8 +27,10 @@ static void too_long(void *ctx)
 {
 	struct worker *worker = ctx;
 
-	log_line(LOG_PRIO_WARNING, "worker %d has run for %d s and is killed; what it worked on is tried once more later",
-		 (int)worker->pid, WORKER_TIME_MS / 1000);
+	log_line(
+		LOG_PRIO_WARNING,
+		"worker %d has run for %d s and is killed; what it worked on is tried once more later",
+		(int)worker->pid, WORKER_TIME_MS / 1000);
 	kill(worker->pid, SIGKILL);
 }
 
@@ -69,7 +71,8 @@ static int keep_only(int fd)
 	return kept;
 }
 
-int worker_start(struct worker *worker, struct loop *loop, worker_job *job, void (*done)(void *ctx, const struct worker_end *end), void *ctx)
+int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
+		 void (*done)(void *ctx, const struct worker_end *end), void *ctx)
 {
 	pid_t pid;
 	int ends[2];

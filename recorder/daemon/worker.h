@@ -18,8 +18,8 @@
 
 struct worker_end {
 	pid_t pid;
-	int signal;	   /* what ended it, 0: it returned */
-	int error;	   /* what the job returned; -ECANCELED after a signal */
+	int signal;	    /* what ended it, 0: it returned */
+	int error;	    /* what the job returned; -ECANCELED after a signal */
 	const void *result; /* what the job put there */
 	uint32_t result_size;
 };
@@ -37,7 +37,8 @@ struct worker {
 typedef int worker_job(void *ctx, void *result);
 
 /* -EBUSY: it has a job already; or what fork says. done() is called from worker_reap(). */
-int worker_start(struct worker *worker, struct loop *loop, worker_job *job, void (*done)(void *ctx, const struct worker_end *end), void *ctx);
+int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
+		 void (*done)(void *ctx, const struct worker_end *end), void *ctx);
 /* After SIGCHLD. Waits up to wait_ms for it to end, 0: looks only. */
 void worker_reap(struct worker *worker, unsigned wait_ms);
 

@@ -2,34 +2,31 @@
 /* writers.c - see writers.h. */
 #include "recorder/daemon/writers.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "recorder/core/check.h"
 #include "recorder/core/host.h"
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 #include "recorder/daemon/death.h"
 #include "recorder/daemon/vouch.h"
 
-#define POLL_MS		100   /* without pidfd */
-#define CHECK_MS	10000 /* sizes of rings */
-#define FRESH_NS	2000000000ull /* so long a client may take to map what it was given */
+#define POLL_MS	 100	       /* without pidfd */
+#define CHECK_MS 10000	       /* sizes of rings */
+#define FRESH_NS 2000000000ull /* so long a client may take to map what it was given */
 
 int writers_open_ring(const struct writer *writer, int flags)
 {
 	char path[FR_PATH_MAX];
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/%s", writer->daemon->ring_dir, writer->name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", writer->daemon->ring_dir, writer->name) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
@@ -79,7 +76,8 @@ static bool closed_in_order(const struct writer *writer)
 
 	if (fd < 0)
 		return false;
-	if (pread(fd, &closed, sizeof(closed), offsetof(struct frm_meta, state.closed_boot_ns)) != (ssize_t)sizeof(closed))
+	if (pread(fd, &closed, sizeof(closed), offsetof(struct frm_meta, state.closed_boot_ns)) !=
+	    (ssize_t)sizeof(closed))
 		closed = 0;
 	close(fd);
 	return closed != 0;
@@ -88,7 +86,8 @@ static bool closed_in_order(const struct writer *writer)
 /* The size is ours to decide: what a client added goes, what it cut off is gone. Said once for each ring. */
 static void check_size(struct writer *writer)
 {
-	int fd = writer->size > 0 ? writers_open_ring(writer, O_RDWR) : -1; /* 0: known by its name alone */
+	int fd = writer->size > 0 ? writers_open_ring(writer, O_RDWR)
+				  : -1; /* 0: known by its name alone */
 	struct stat st;
 
 	if (fd < 0)
@@ -98,9 +97,14 @@ static void check_size(struct writer *writer)
 		bool undone = grown && ftruncate(fd, (off_t)writer->size) == 0;
 
 		if (!writer->size_said && log_allowed(&writer->daemon->writers.size_limit))
-			log_line(LOG_PRIO_WARNING, "ring %s: process %u (%.15s) has %s it from %llu to %lld bytes: %s", writer->name, writer->pid,
-				 writer->comm, grown ? "grown" : "cut", (unsigned long long)writer->size, (long long)st.st_size,
-				 undone ? "undone" : grown ? "this can't be undone" : "what was there is lost");
+			log_line(
+				LOG_PRIO_WARNING,
+				"ring %s: process %u (%.15s) has %s it from %llu to %lld bytes: %s",
+				writer->name, writer->pid, writer->comm, grown ? "grown" : "cut",
+				(unsigned long long)writer->size, (long long)st.st_size,
+				undone	? "undone"
+				: grown ? "this can't be undone"
+					: "what was there is lost");
 		writer->size_said = true;
 	}
 	close(fd);
@@ -123,8 +127,8 @@ static void end_of(struct writer *writer, const char *how, bool died)
 	if (died && !closed_in_order(writer)) {
 		writers->deaths++;
 		fr_hex(id, writer->ring_id, 16);
-		OWN_SAY(&daemon->own, FR_EVENT_FR_PROCESS_DIED, { .u = writer->start_time_ns }, { .u = writer->pid }, { .s = writer->comm },
-			{ .s = id }, { .s = how });
+		OWN_SAY(&daemon->own, FR_EVENT_FR_PROCESS_DIED, { .u = writer->start_time_ns },
+			{ .u = writer->pid }, { .s = writer->comm }, { .s = id }, { .s = how });
 		own_drain_within(&daemon->own, 300); /* when the kernel's words of it are in */
 	}
 	salvage_queue_run(&daemon->queue);
@@ -176,7 +180,8 @@ static void watch(struct writer *writer)
 	refused = getenv("FLIGHTREC_TEST_NO_PIDFD") != NULL; /* as on a kernel before 5.3 */
 #endif
 	if (writer->pidfd >= 0 && !refused &&
-	    loop_add(&writer->daemon->loop, writer->pidfd, EPOLLIN, pidfd_ready, writer, &writer->source) == 0)
+	    loop_add(&writer->daemon->loop, writer->pidfd, EPOLLIN, pidfd_ready, writer,
+		     &writer->source) == 0)
 		return;
 	if (writer->pidfd >= 0)
 		close(writer->pidfd);
@@ -187,7 +192,7 @@ static void watch(struct writer *writer)
 	}
 }
 
-static struct writer *enter(struct daemon *daemon, const char *name, const struct frm_super *super)
+struct writer *writers_enter(struct daemon *daemon, const char *name, const struct frm_super *super)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 
@@ -214,9 +219,10 @@ static struct writer *enter(struct daemon *daemon, const char *name, const struc
 	return writer;
 }
 
-struct writer *writers_add(struct daemon *daemon, const char *name, const struct frm_super *super, int pidfd, bool vouched)
+struct writer *writers_add(struct daemon *daemon, const char *name, const struct frm_super *super,
+			   int pidfd, bool vouched)
 {
-	struct writer *writer = enter(daemon, name, super);
+	struct writer *writer = writers_enter(daemon, name, super);
 
 	if (!writer) {
 		if (pidfd >= 0)
@@ -230,149 +236,6 @@ struct writer *writers_add(struct daemon *daemon, const char *name, const struct
 	daemon->writers.bytes += writer->size;
 	watch(writer);
 	return writer;
-}
-
-/* Opened first and looked at then: the start time says whether the pid is still the same process. */
-static int open_pidfd(const struct frm_super *super)
-{
-#ifdef SYS_pidfd_open
-	int fd = (int)syscall(SYS_pidfd_open, (pid_t)super->pid, 0);
-
-	if (fd >= 0 && !fr_host_writer_alive(super)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-#else
-	(void)super;
-	return -1;
-#endif
-}
-
-/* A superblock that can't be believed: the name is all there is. Dead or alive is its pid's. */
-static bool super_from_name(const char *name, struct frm_super *super)
-{
-	char hex[33] = "";
-	unsigned pid;
-
-	memset(super, 0, sizeof(*super));
-	if (sscanf(name, "%u-%32[0-9a-f].ring", &pid, hex) != 2 || fr_unhex(super->ring_id, 16, hex) < 0)
-		return false;
-	super->pid = pid;
-	return true;
-}
-
-static bool read_super(struct daemon *daemon, const char *name, struct frm_super *super, bool *ret_vouched)
-{
-	char path[FR_PATH_MAX];
-	struct frm_super named;
-	int fd;
-	bool ok;
-
-	if (!super_from_name(name, &named))
-		return false;
-	*ret_vouched = vouch_read(daemon, name, super) == 0;
-	if (*ret_vouched)
-		return true;
-	if (snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, name) >= (int)sizeof(path))
-		return false;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ok = pread(fd, super, sizeof(*super), 0) == (ssize_t)sizeof(*super) && fr_super_check(super) == 0 &&
-	     memcmp(super->ring_id, named.ring_id, 16) == 0;
-	close(fd);
-	if (!ok) {
-		*super = named; /* this boot or another: salvage will say */
-		memcpy(super->boot_id, daemon->boot_id, 16);
-		super->start_time_ns = fr_host_start_time_ns((pid_t)named.pid);
-	}
-	return true;
-}
-
-/* A ring file that we did not make, or not in this life. */
-static void adopt(struct daemon *daemon, const char *name)
-{
-	size_t length = strlen(name), suffix = strlen(FR_RING_SUFFIX);
-	struct frm_super super;
-	struct writer *writer;
-	bool vouched;
-
-	if (length <= suffix || length >= FR_RING_NAME_MAX || strcmp(name + length - suffix, FR_RING_SUFFIX) != 0 || name[0] == '.' ||
-	    writers_find(daemon, name) || strcmp(name, daemon->own.name) == 0)
-		return;
-	if (!read_super(daemon, name, &super, &vouched))
-		return;
-	if (fr_host_writer_alive(&super)) {
-		writer = writers_add(daemon, name, &super, open_pidfd(&super), vouched);
-		if (writer)
-			policy_apply(daemon, writer);
-		return;
-	}
-	writer = enter(daemon, name, &super);
-	if (writer)
-		writer->vouched = vouched;
-}
-
-/* Made under a temporary name by somebody who died before the rename: nobody has it. */
-static void sweep(int dir, const char *name)
-{
-	size_t length = strlen(name);
-	unsigned pid;
-
-	if (length > 4 && sscanf(name, ".%u-", &pid) == 1 && strcmp(name + length - 4, ".new") == 0 &&
-	    fr_host_start_time_ns((pid_t)pid) == 0)
-		unlinkat(dir, name, 0);
-}
-
-static void scan(struct daemon *daemon, bool at_start)
-{
-	DIR *dir = opendir(daemon->ring_dir);
-	struct dirent *entry;
-	unsigned living = daemon->writers.living, count = daemon->writers.count, dead;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (at_start)
-			sweep(dirfd(dir), entry->d_name);
-		adopt(daemon, entry->d_name);
-	}
-	closedir(dir);
-	living = daemon->writers.living - living;
-	dead = daemon->writers.count - count - living;
-	if (at_start && (living || dead))
-		log_line(LOG_PRIO_INFO, "start: found %u rings of running programs, watched again, and %u that are left, to be salvaged", living,
-			 dead);
-	if (dead)
-		salvage_queue_run(&daemon->queue);
-}
-
-static void appeared(void *ctx, uint32_t events)
-{
-	struct daemon *daemon = ctx;
-	_Alignas(struct inotify_event) char buffer[4096];
-	ssize_t got = read(daemon->writers.watch, buffer, sizeof(buffer));
-
-	(void)events;
-	for (ssize_t at = 0; at + (ssize_t)sizeof(struct inotify_event) <= got;) {
-		const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
-		struct writer *writer;
-
-		at += (ssize_t)(sizeof(*event) + event->len);
-		if (event->mask & IN_Q_OVERFLOW) {
-			scan(daemon, false);
-			return;
-		}
-		if (event->len == 0)
-			continue;
-		writer = writers_find(daemon, event->name);
-		if (event->mask & IN_MOVED_TO)
-			adopt(daemon, event->name);
-		else if (writer && writer != daemon->queue.current) /* `flightrec recover` took it */
-			salvage_queue_forget(writer);
-	}
-	salvage_queue_run(&daemon->queue);
 }
 
 static void check_sizes(void *ctx)
@@ -393,13 +256,9 @@ int writers_open(struct daemon *daemon)
 	writers->size_limit.about = "rings that changed their size";
 	writers->poll = (struct loop_timer){ .fire = poll_writers, .ctx = daemon };
 	writers->check = (struct loop_timer){ .fire = check_sizes, .ctx = daemon };
-	writers->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (writers->watch < 0 || inotify_add_watch(writers->watch, daemon->ring_dir, IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM) < 0 ||
-	    loop_add(&daemon->loop, writers->watch, EPOLLIN, appeared, daemon, NULL) < 0)
-		daemon_missing(daemon, "watch of rings", "%s can't be watched (inotify: %s): rings that programs make while no daemon answers "
-			       "are only found at the next start. Raise fs.inotify.max_user_instances", daemon->ring_dir, strerror(errno));
+	writers_watch(daemon);
 	vouch_sweep(daemon);
-	scan(daemon, true);
+	writers_scan(daemon, true);
 	loop_timer_set(&daemon->loop, &writers->check, CHECK_MS);
 	return 0;
 }
@@ -440,19 +299,22 @@ void writers_end_abandoned(struct daemon *daemon, uint32_t pid)
 
 	for (struct writer *writer = daemon->writers.first, *next; writer; writer = next) {
 		next = writer->next;
-		if (writer->state != WRITER_LIVING || writer->pid != pid || now - writer->since_ns < FRESH_NS || maps_ring(writer))
+		if (writer->state != WRITER_LIVING || writer->pid != pid ||
+		    now - writer->since_ns < FRESH_NS || maps_ring(writer))
 			continue;
 		daemon->writers.abandoned++;
 		end_of(writer, "replaced its program", false);
 	}
 }
 
-void writers_of_user(const struct daemon *daemon, uint32_t uid, unsigned *ret_rings, uint64_t *ret_bytes)
+void writers_of_user(const struct daemon *daemon, uint32_t uid, unsigned *ret_rings,
+		     uint64_t *ret_bytes)
 {
 	*ret_rings = 0;
 	*ret_bytes = 0;
 	for (const struct writer *writer = daemon->writers.first; writer; writer = writer->next) {
-		if (writer->uid == uid) { /* the dead count until they are salvaged: their space is still taken */
+		if (writer->uid ==
+		    uid) { /* the dead count until they are salvaged: their space is still taken */
 			++*ret_rings;
 			*ret_bytes += writer->size;
 		}
@@ -477,7 +339,8 @@ void writers_look(struct writer *writer)
 		return;
 	for (uint32_t i = 0; i < writer->lane_count; i++) {
 		uint64_t numbers[2]; /* next_seq, discarded */
-		off_t at = (off_t)(2ull * writer->meta_size + i * writer->lane_size + offsetof(struct frm_lane, next_seq));
+		off_t at = (off_t)(2ull * writer->meta_size + i * writer->lane_size +
+				   offsetof(struct frm_lane, next_seq));
 
 		if (pread(fd, numbers, sizeof(numbers), at) != (ssize_t)sizeof(numbers))
 			break;
@@ -486,7 +349,8 @@ void writers_look(struct writer *writer)
 	}
 	close(fd);
 	if (writer->looked_ns && now > writer->looked_ns && records >= writer->records)
-		writer->rate = (double)(records - writer->records) * 1e9 / (double)(now - writer->looked_ns);
+		writer->rate = (double)(records - writer->records) * 1e9 /
+			       (double)(now - writer->looked_ns);
 	else if (now > writer->since_ns)
 		writer->rate = (double)records * 1e9 / (double)(now - writer->since_ns);
 	writer->records = records;

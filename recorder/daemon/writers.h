@@ -33,10 +33,10 @@ struct writer {
 	uint64_t size; /* what the file has to have */
 	uint32_t meta_size, lane_count;
 	uint64_t lane_size;
-	bool vouched;  /* handed out by a daemon: its first bytes are remembered */
+	bool vouched; /* handed out by a daemon: its first bytes are remembered */
 	bool this_boot;
 	bool size_said;
-	int pidfd;     /* -1: looked at by start time */
+	int pidfd; /* -1: looked at by start time */
 	struct loop_source *source;
 	uint64_t since_ns; /* when it came to us */
 	/* salvage */
@@ -62,10 +62,18 @@ struct writers {
 int writers_open(struct daemon *daemon); /* scans ring_dir, begins to watch it */
 void writers_close(struct daemon *daemon);
 
+/* writers_scan.c: all rings in ring_dir that are not in the table; then those that appear. */
+void writers_scan(struct daemon *daemon, bool at_start);
+void writers_watch(struct daemon *daemon);
+/* Into the table as dead, for writers_scan.c. NULL when memory is short. */
+struct writer *writers_enter(struct daemon *daemon, const char *name,
+			     const struct frm_super *super);
+
 /*
  * A ring that was just made for a process. `pidfd` (or -1) is taken over in any case. NULL when memory is short.
  */
-struct writer *writers_add(struct daemon *daemon, const char *name, const struct frm_super *super, int pidfd, bool vouched);
+struct writer *writers_add(struct daemon *daemon, const char *name, const struct frm_super *super,
+			   int pidfd, bool vouched);
 void writers_remove(struct writer *writer); /* from the table; the file is the caller's business */
 struct writer *writers_find(struct daemon *daemon, const char *name);
 
@@ -73,7 +81,8 @@ struct writer *writers_find(struct daemon *daemon, const char *name);
 void writers_end_abandoned(struct daemon *daemon, uint32_t pid);
 
 /* Living rings and their bytes of one user. */
-void writers_of_user(const struct daemon *daemon, uint32_t uid, unsigned *ret_rings, uint64_t *ret_bytes);
+void writers_of_user(const struct daemon *daemon, uint32_t uid, unsigned *ret_rings,
+		     uint64_t *ret_bytes);
 unsigned writers_of_process(const struct daemon *daemon, uint32_t pid);
 
 /* Reads the lanes' heads: records, discarded, rate since the last look. */

@@ -57,7 +57,8 @@ static int dial(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", getenv("FLIGHTREC_RUNTIME_DIR"));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket",
+		 getenv("FLIGHTREC_RUNTIME_DIR"));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -67,7 +68,8 @@ static int dial(void)
 }
 
 /* One request, one answer; a descriptor goes to *ret_fd. */
-static struct fr_proto_answer ask(const struct fr_proto_request *request, char *text, size_t size, int *ret_fd)
+static struct fr_proto_answer ask(const struct fr_proto_request *request, char *text, size_t size,
+				  int *ret_fd)
 {
 	struct fr_proto_answer answer = { .error = -ECONNRESET };
 	union {
@@ -75,12 +77,16 @@ static struct fr_proto_answer ask(const struct fr_proto_request *request, char *
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec parts[2] = { { &answer, sizeof(answer) }, { text, size } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = parts,
+				  .msg_iovlen = 2,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control) };
 	int fd = dial();
 
 	if (fd < 0)
 		fail("connect");
-	if (send(fd, request, request->size, MSG_NOSIGNAL) < 0 || recvmsg(fd, &message, 0) < (ssize_t)sizeof(answer)) {
+	if (send(fd, request, request->size, MSG_NOSIGNAL) < 0 ||
+	    recvmsg(fd, &message, 0) < (ssize_t)sizeof(answer)) {
 		close(fd);
 		answer.error = -ECONNRESET;
 		return answer;
@@ -93,7 +99,9 @@ static struct fr_proto_answer ask(const struct fr_proto_request *request, char *
 
 static struct fr_proto_request request_for(uint32_t op)
 {
-	return (struct fr_proto_request){ .size = sizeof(struct fr_proto_request), .version = FR_PROTO_VERSION, .op = op };
+	return (struct fr_proto_request){ .size = sizeof(struct fr_proto_request),
+					  .version = FR_PROTO_VERSION,
+					  .op = op };
 }
 
 static void say_ready(void)
@@ -202,7 +210,8 @@ static int do_gate(void)
 	for (int i = 0; i < 20; i++)
 		slowest[i] = one_change(i % 2 == 0);
 	qsort(slowest, 20, sizeof(slowest[0]), compare);
-	printf("median_us %llu worst_us %llu\n", (unsigned long long)slowest[10] / 1000, (unsigned long long)slowest[19] / 1000);
+	printf("median_us %llu worst_us %llu\n", (unsigned long long)slowest[10] / 1000,
+	       (unsigned long long)slowest[19] / 1000);
 	return 0;
 }
 
@@ -288,8 +297,9 @@ static int do_lie(void)
 	static const struct {
 		uint32_t sent, said, version, op;
 	} lies[] = {
-		{ 4, 4, 0, 0 },		  { 12, 12, 1, 99 },	  { 64, 4096, 1, 1 }, { 2000, 2000, 7, 1 },
-		{ 4096, 12, 1, 2 },	  { 8192, 8192, 1, 1 },	  { 168, 168, 1, 2 }, { 12, 0xffffffffu, 1, 3 },
+		{ 4, 4, 0, 0 },	      { 12, 12, 1, 99 },	 { 64, 4096, 1, 1 },
+		{ 2000, 2000, 7, 1 }, { 4096, 12, 1, 2 },	 { 8192, 8192, 1, 1 },
+		{ 168, 168, 1, 2 },   { 12, 0xffffffffu, 1, 3 },
 	};
 	unsigned refused = 0;
 
@@ -301,7 +311,8 @@ static int do_lie(void)
 
 			if (fd < 0)
 				fail("connect");
-			if (send(fd, packet, lies[i].sent, MSG_NOSIGNAL) > 0 && recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer))
+			if (send(fd, packet, lies[i].sent, MSG_NOSIGNAL) > 0 &&
+			    recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer))
 				refused += answer.error < 0;
 			close(fd);
 		}

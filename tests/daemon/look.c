@@ -22,10 +22,12 @@ static void head(const char *path, const struct fr_image *image)
 	for (size_t i = 0; i < fr_image_record_count(image); i++)
 		events += fr_image_record(image, i)->flags == 0;
 	for (size_t i = 0; i < fr_image_loss_count(image); i++)
-		*(fr_image_loss(image, i)->cause == FRM_LOSS_OVERWRITTEN ? &overwritten : &lost) += fr_image_loss(image, i)->count;
-	printf("%s kind=%u reason=%s pid=%u uid=%u comm=%s vouched=%u events=%zu lost=%zu overwritten=%zu\n", path, super->kind,
-	       segment ? reasons[segment->reason % 6] : "ring", super->pid, super->uid, super->comm, super->ident_flags & FRM_IDENT_VOUCHED,
-	       events, lost, overwritten);
+		*(fr_image_loss(image, i)->cause == FRM_LOSS_OVERWRITTEN ? &overwritten : &lost) +=
+			fr_image_loss(image, i)->count;
+	printf("%s kind=%u reason=%s pid=%u uid=%u comm=%s vouched=%u events=%zu lost=%zu overwritten=%zu\n",
+	       path, super->kind, segment ? reasons[segment->reason % 6] : "ring", super->pid,
+	       super->uid, super->comm, super->ident_flags & FRM_IDENT_VOUCHED, events, lost,
+	       overwritten);
 }
 
 static void events(const struct fr_image *image)
@@ -41,7 +43,8 @@ static void events(const struct fr_image *image)
 			continue;
 		fr_decode(image, record, &event);
 		fr_event_text(&event, text, sizeof(text));
-		printf("%s %u %llu %llu %s %s\n", id, event.lane, (unsigned long long)event.seq, (unsigned long long)event.time_ns, event.name, text);
+		printf("%s %u %llu %llu %s %s\n", id, event.lane, (unsigned long long)event.seq,
+		       (unsigned long long)event.time_ns, event.name, text);
 	}
 }
 
