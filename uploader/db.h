@@ -4,9 +4,10 @@
  *
  * Owns: the translation between SQLite and the house (negative errno, cleanup). Only uploader/ includes this.
  *
- * LOCKING. Whoever changes the index holds STATE/index.lock (flock) from open to close, so that a damaged file can be
- * moved aside and a rebuilt one put in its place without a second writer. Readers take no lock of ours: they keep
- * the file they opened.
+ * LOCKING. Whoever may change the index holds STATE/index.lock (flock) from open to close: shared, as SQLite itself puts
+ * writers in order, one transaction after the other; alone, while a damaged file is moved aside or a rebuilt one takes
+ * the place of the old one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
+ * what is there after it has begun, since another process may have done the same work meanwhile.
  */
 #ifndef UPLOADER_DB_H
 #define UPLOADER_DB_H

@@ -68,18 +68,19 @@ void fr_index_close(struct fr_index *index)
 	free(index);
 }
 
-/* The lock of the one writer: tried for BUSY_MS. */
-static int take_lock(struct fr_index *index)
+/* LOCK_SH or LOCK_EX, tried for BUSY_MS. Going from one to the other is not atomic. */
+static int take_lock(struct fr_index *index, int how)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	char path[FR_PATH_MAX + 16];
 
-	snprintf(path, sizeof(path), "%s/index.lock", index->state);
-	index->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (index->lock < 0)
-		return -errno;
-	(void)!fchmod(index->lock, fr_path_file_mode(index->state)); /* the umask may have taken from it; only its owner can */
-	for (int waited = 0; flock(index->lock, LOCK_EX | LOCK_NB) < 0; waited += 20) {
+	if (index->lock < 0) {
+		snprintf(path, sizeof(path), "%s/index.lock", index->state);
+		index->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+		if (index->lock < 0)
+			return -errno;
+	}
+	for (int waited = 0; flock(index->lock, how | LOCK_NB) < 0; waited += 20) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
 		if (waited >= BUSY_MS)
@@ -151,8 +152,8 @@ static int open_reader(struct fr_index *index)
 	return fr_db_exec(index, pragma);
 }
 
-/* Opens for writing and makes what is missing. -EUCLEAN: move it aside. */
-static int open_writer(struct fr_index *index)
+/* Opens for writing. -EUCLEAN: move it aside; -ENODATA: it has to be made, which needs the lock for oneself (`alone`). */
+static int open_writer(struct fr_index *index, bool alone)
 {
 	char pragma[256];
 	int64_t mode;
@@ -162,7 +163,7 @@ static int open_writer(struct fr_index *index)
 		return r;
 	sqlite3_busy_timeout(index->db, BUSY_MS);
 	r = check_version(index);
-	if (r < 0 && r != -ENODATA)
+	if (r < 0 && (r != -ENODATA || !alone))
 		return r;
 	/* spool/ is the truth: NORMAL keeps the index whole over a power cut, if perhaps a little behind */
 	snprintf(pragma, sizeof(pragma),
@@ -235,20 +236,28 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 	}
 	r = fr_path_make(state_dir, 0750);
 	if (!r)
-		r = take_lock(index);
+		r = take_lock(index, flags & FR_INDEX_REBUILD ? LOCK_EX : LOCK_SH);
 	if (r < 0)
 		goto out;
 	if (flags & FR_INDEX_REBUILD)
 		remove_db(index->path);
-	r = open_writer(index);
+	r = open_writer(index, flags & FR_INDEX_REBUILD);
+	if (r == -EUCLEAN || r == -ENODATA) {
+		r = take_lock(index, LOCK_EX);
+		close_db(index);
+		if (!r)
+			r = open_writer(index, true); /* perhaps another process has made it again while this one waited */
+	}
 	if (r == -EUCLEAN) {
 		bool older = !fr_db_int(index, "PRAGMA user_version", &version) && version && version < FR_INDEX_VERSION;
 
 		r = set_aside(index);
 		if (!r)
-			r = open_writer(index);
+			r = open_writer(index, true);
 		snprintf(index->note, sizeof(index->note), "index.db %s", older ? outdated : damaged);
 	}
+	if (!r && !(flags & FR_INDEX_REBUILD))
+		r = take_lock(index, LOCK_SH);
 out:
 	if (r < 0) {
 		fr_index_close(index);
@@ -324,42 +333,74 @@ static int list_segments(const char *state, struct files *files)
 	return r;
 }
 
-/* Forgets segments that are gone from the spool, or are no longer the file that was read. */
-static int forget_gone(struct fr_index *index, const struct files *files)
+/* Rows of segments that are gone from the spool, or are no longer the file that was read. */
+static int find_gone(struct fr_index *index, const struct files *files, int64_t **ret_ids, size_t *ret_count)
 {
+	int64_t *ids = NULL;
+	size_t count = 0, room = 0;
 	FR_STMT find = NULL;
-	uint64_t events;
-	bool any = false;
 	int r = fr_db_prepare(index, "SELECT id, name, size, mtime_ns FROM segment ORDER BY id", &find);
 
 	while (!r && (r = fr_db_step(find)) == 1) {
 		struct file key, *file;
 
+		r = 0;
 		snprintf(key.name, sizeof(key.name), "%s", fr_db_text(find, 1));
 		file = files->count ? bsearch(&key, files->file, files->count, sizeof(key), by_name) : NULL;
 		if (file && file->size == (uint64_t)sqlite3_column_int64(find, 2) &&
-		    file->mtime_ns == (uint64_t)sqlite3_column_int64(find, 3)) {
-			r = 0;
+		    file->mtime_ns == (uint64_t)sqlite3_column_int64(find, 3))
 			continue;
+		if (count == room) {
+			int64_t *grown;
+
+			room = room ? room * 2 : 16;
+			grown = realloc(ids, room * sizeof(*grown));
+			if (!grown) {
+				r = -ENOMEM;
+				break;
+			}
+			ids = grown;
 		}
+		ids[count++] = sqlite3_column_int64(find, 0);
+	}
+	*ret_ids = ids;
+	*ret_count = count;
+	return r;
+}
+
+static int forget_gone(struct fr_index *index, const struct files *files)
+{
+	int64_t *ids;
+	size_t count;
+	uint64_t events;
+	int r = find_gone(index, files, &ids, &count);
+
+	for (size_t i = 0; i < count && !r; i++) {
 		r = fr_db_begin(index);
 		if (!r)
-			r = fr_ingest_forget(index, sqlite3_column_int64(find, 0), &events);
+			r = fr_ingest_forget(index, ids[i], &events);
 		if (!r)
 			r = fr_db_commit(index);
-		any = true;
+	}
+	if (!r && count) {
+		r = fr_db_begin(index);
+		if (!r)
+			r = fr_ingest_purge(index);
+		if (!r)
+			r = fr_db_commit(index);
 	}
 	fr_db_rollback(index);
-	if (r < 0 || !any)
-		return r;
-	sqlite3_finalize(find);
-	find = NULL;
-	r = fr_db_begin(index);
-	if (!r)
-		r = fr_ingest_purge(index);
-	if (!r)
-		r = fr_db_commit(index);
-	fr_db_rollback(index);
+	free(ids);
+	return r;
+}
+
+static int is_known(sqlite3_stmt *known, const char *name)
+{
+	int r;
+
+	sqlite3_bind_text(known, 1, name, -1, SQLITE_STATIC);
+	r = fr_db_step(known);
+	sqlite3_reset(known);
 	return r;
 }
 
@@ -372,9 +413,7 @@ static int ingest_new(struct fr_index *index, const struct files *files, struct 
 	for (size_t i = 0; i < files->count && !r; i++) {
 		const struct file *file = &files->file[i];
 
-		sqlite3_bind_text(known, 1, file->name, -1, SQLITE_STATIC);
-		r = fr_db_step(known);
-		sqlite3_reset(known);
+		r = is_known(known, file->name);
 		if (r) {
 			r = r < 0 ? r : 0;
 			continue;
@@ -384,7 +423,11 @@ static int ingest_new(struct fr_index *index, const struct files *files, struct 
 		if (!r)
 			r = fr_db_begin(index);
 		if (!r)
+			r = is_known(known, file->name); /* another process may have been faster */
+		if (!r)
 			r = fr_ingest_segment(ingest, file->name, file->size, file->mtime_ns, stats);
+		if (r == 1)
+			r = 0;
 		FR_TESTPOINT("index-before-commit");
 		if (!r)
 			r = fr_db_commit(index);
@@ -429,11 +472,16 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 		return -EACCES;
 	r = update(index, &stats);
 	if ((r == -EUCLEAN || r == -EINVAL) && !(index->flags & FR_INDEX_REBUILD)) { /* damage that opening it did not touch */
-		r = set_aside(index);
+		close_db(index);
+		r = take_lock(index, LOCK_EX);
 		if (!r)
-			r = open_writer(index);
+			r = set_aside(index);
+		if (!r)
+			r = open_writer(index, true);
 		if (!r)
 			r = update(index, &stats);
+		if (!r)
+			r = take_lock(index, LOCK_SH);
 		snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
 	}
 	if (r < 0)

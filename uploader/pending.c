@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pending.c - events that no mark covers yet; see index.h. */
+/*
+ * pending.c - events that no mark covers yet; see index.h.
+ *
+ * Between two calls no statement is open: the caller may take its time (it talks to a network), and an open one would keep
+ * the journal from being written back and, once somebody else has written, every mark from being set.
+ */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "uploader/ingest.h"
 #include "uploader/marks.h"
@@ -10,18 +16,54 @@
 struct lane {
 	int64_t ring;
 	uint32_t lane;
+	uint8_t ring_id[16];
 };
 
 struct fr_pending {
 	struct fr_index *index;
 	struct fr_resolver *resolver;
-	sqlite3_stmt *events, *lanes, *stream;
-	struct fr_ranges todo; /* of the lane being read */
-	size_t at;	       /* its run, of which `next` is the first number that is not read */
+	sqlite3_stmt *event, *stream;
+	struct lane *lane; /* all there are, in order */
+	size_t lane_count, lane_room, lane_at;
+	struct fr_ranges todo; /* of the lane before lane_at */
+	size_t at;	       /* its run; of it, numbers from `next` on are still to be read */
 	uint64_t next;
-	struct lane lane;
-	bool in_lane, in_run, done;
+	unsigned char *payload; /* a copy of the row's */
+	size_t payload_room;
 };
+
+static int add_lane(struct fr_pending *pending, sqlite3_stmt *row)
+{
+	struct lane *lane;
+
+	if (pending->lane_count == pending->lane_room) {
+		size_t room = pending->lane_room ? pending->lane_room * 2 : 64;
+		struct lane *grown = realloc(pending->lane, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		pending->lane = grown;
+		pending->lane_room = room;
+	}
+	lane = &pending->lane[pending->lane_count++];
+	lane->ring = sqlite3_column_int64(row, 0);
+	lane->lane = (uint32_t)sqlite3_column_int64(row, 1);
+	fr_db_id(row, 2, lane->ring_id);
+	return 0;
+}
+
+static int find_lanes(struct fr_pending *pending)
+{
+	FR_STMT find = NULL;
+	int r = fr_db_prepare(pending->index,
+			      "SELECT DISTINCT r.id, s.lane, r.ring_id FROM stream s JOIN ring r ON r.id = s.ring"
+			      " JOIN boot b ON b.id = r.boot ORDER BY b.seq, b.id, r.created_ns, r.ring_id, s.lane",
+			      &find);
+
+	while (!r && (r = fr_db_step(find)) == 1)
+		r = add_lane(pending, find);
+	return r;
+}
 
 int fr_index_pending(struct fr_index *index, struct fr_pending **ret_pending)
 {
@@ -33,15 +75,12 @@ int fr_index_pending(struct fr_index *index, struct fr_pending **ret_pending)
 	pending->index = index;
 	r = fr_resolver_new(index, &pending->resolver);
 	if (!r)
-		r = fr_db_prepare(index, "SELECT " FR_RESOLVE_COLUMNS " FROM event e WHERE e.id BETWEEN ? AND ? ORDER BY e.id",
-				  &pending->events);
-	if (!r) /* materialized by its ORDER BY, so what happens meanwhile does not disturb it */
-		r = fr_db_prepare(index,
-				  "SELECT DISTINCT r.id, s.lane, r.ring_id FROM stream s JOIN ring r ON r.id = s.ring"
-				  " JOIN boot b ON b.id = r.boot ORDER BY b.seq, b.id, r.created_ns, r.ring_id, s.lane",
-				  &pending->lanes);
+		r = fr_db_prepare(index, "SELECT " FR_RESOLVE_COLUMNS " FROM event e WHERE e.id BETWEEN ? AND ? ORDER BY e.id LIMIT 1",
+				  &pending->event);
 	if (!r)
 		r = fr_db_prepare(index, "SELECT id FROM stream WHERE ring = ? AND lane = ? AND high = ?", &pending->stream);
+	if (!r)
+		r = find_lanes(pending);
 	if (r < 0) {
 		fr_pending_close(pending);
 		return r;
@@ -54,103 +93,121 @@ void fr_pending_close(struct fr_pending *pending)
 {
 	if (!pending)
 		return;
-	sqlite3_finalize(pending->events);
-	sqlite3_finalize(pending->lanes);
+	sqlite3_finalize(pending->event);
 	sqlite3_finalize(pending->stream);
 	fr_resolver_free(pending->resolver);
 	fr_ranges_done(&pending->todo);
+	free(pending->lane);
+	free(pending->payload);
 	free(pending);
 }
 
-static int next_lane(struct fr_pending *pending)
+static int enter_lane(struct fr_pending *pending, const struct lane *lane)
 {
 	struct fr_ranges marked FR_RANGES = { 0 };
-	uint8_t ring_id[16];
-	int r = fr_db_step(pending->lanes);
-
-	if (r <= 0)
-		return r;
-	pending->lane.ring = sqlite3_column_int64(pending->lanes, 0);
-	pending->lane.lane = (uint32_t)sqlite3_column_int64(pending->lanes, 1);
-	fr_db_id(pending->lanes, 2, ring_id);
-	fr_ranges_done(&pending->todo);
-	r = fr_ingest_present(pending->index, pending->lane.ring, pending->lane.lane, 0, 0, FRM_SEQ_MASK, &pending->todo);
-	if (!r)
-		r = fr_marks_of(pending->index, ring_id, pending->lane.lane, FR_MARK_QUEUED, &marked);
-	if (!r)
-		r = fr_ranges_subtract(&pending->todo, &marked);
-	if (r < 0)
-		return r;
-	pending->at = 0;
-	pending->in_lane = true;
-	pending->next = pending->todo.count ? pending->todo.run[0].first : 0;
-	return 1;
-}
-
-/* Binds the events of the run up to the next multiple of 2^32, where another stream begins. 0: the lane is done. */
-static int next_run(struct fr_pending *pending)
-{
-	const struct fr_run *run;
-	uint64_t last;
-	int64_t stream;
 	int r;
 
-	if (pending->at == pending->todo.count) {
-		pending->in_lane = false;
-		return 0;
-	}
-	run = &pending->todo.run[pending->at];
-	last = pending->next | UINT32_MAX;
-	if (last > run->last)
-		last = run->last;
-	sqlite3_bind_int64(pending->stream, 1, pending->lane.ring);
-	sqlite3_bind_int64(pending->stream, 2, pending->lane.lane);
-	sqlite3_bind_int64(pending->stream, 3, (int64_t)(pending->next >> 32));
+	fr_ranges_done(&pending->todo);
+	r = fr_ingest_present(pending->index, lane->ring, lane->lane, 0, 0, FRM_SEQ_MASK, &pending->todo);
+	if (!r)
+		r = fr_marks_of(pending->index, lane->ring_id, lane->lane, FR_MARK_QUEUED, &marked);
+	if (!r)
+		r = fr_ranges_subtract(&pending->todo, &marked);
+	pending->at = 0;
+	pending->next = pending->todo.count ? pending->todo.run[0].first : 0;
+	return r;
+}
+
+/* Row of the stream that holds these numbers; 0: there is none. */
+static int64_t find_stream(struct fr_pending *pending, const struct lane *lane, uint64_t high)
+{
+	int64_t id = 0;
+	int r;
+
+	sqlite3_bind_int64(pending->stream, 1, lane->ring);
+	sqlite3_bind_int64(pending->stream, 2, lane->lane);
+	sqlite3_bind_int64(pending->stream, 3, (int64_t)high);
 	r = fr_db_step(pending->stream);
-	stream = r == 1 ? sqlite3_column_int64(pending->stream, 0) : 0;
+	if (r == 1)
+		id = sqlite3_column_int64(pending->stream, 0);
 	sqlite3_reset(pending->stream);
-	if (r < 0)
-		return r;
-	if (r) {
-		sqlite3_reset(pending->events);
-		sqlite3_bind_int64(pending->events, 1, stream << 32 | (int64_t)(pending->next & UINT32_MAX));
-		sqlite3_bind_int64(pending->events, 2, stream << 32 | (int64_t)(last & UINT32_MAX));
-		pending->in_run = true;
+	return r < 0 ? r : id;
+}
+
+static int copy_payload(struct fr_pending *pending, struct fr_row *row)
+{
+	if (row->payload_size > pending->payload_room) {
+		unsigned char *grown = realloc(pending->payload, row->payload_size);
+
+		if (!grown)
+			return -ENOMEM;
+		pending->payload = grown;
+		pending->payload_room = row->payload_size;
 	}
-	if (last < run->last) {
-		pending->next = last + 1;
-	} else if (++pending->at < pending->todo.count) {
+	if (row->payload_size)
+		memcpy(pending->payload, row->payload, row->payload_size);
+	row->payload = pending->payload ? (const void *)pending->payload : "";
+	return 0;
+}
+
+/* The first event with a number from `first` to `last`, which one stream holds: 1, or 0: there is none. */
+static int read_event(struct fr_pending *pending, int64_t stream, uint64_t first, uint64_t last, struct fr_row *row)
+{
+	int r;
+
+	sqlite3_bind_int64(pending->event, 1, stream << 32 | (int64_t)(first & UINT32_MAX));
+	sqlite3_bind_int64(pending->event, 2, stream << 32 | (int64_t)(last & UINT32_MAX));
+	r = fr_db_step(pending->event);
+	if (r == 1) {
+		fr_row_read(pending->event, row);
+		r = copy_payload(pending, row);
+		r = r < 0 ? r : 1;
+	}
+	sqlite3_reset(pending->event);
+	return r;
+}
+
+/* Goes on behind a number of the lane's current run. */
+static void move_on(struct fr_pending *pending, uint64_t number)
+{
+	if (number < pending->todo.run[pending->at].last)
+		pending->next = number + 1;
+	else if (++pending->at < pending->todo.count)
 		pending->next = pending->todo.run[pending->at].first;
-	}
-	return 1;
 }
 
 int fr_pending_next(struct fr_pending *pending, struct fr_event *ret_event)
 {
-	int r;
+	for (;;) {
+		const struct lane *lane;
+		struct fr_row row;
+		uint64_t last;
+		int64_t stream;
+		int r = 0;
 
-	while (!pending->done) {
-		if (pending->in_run) {
-			r = fr_db_step(pending->events);
+		if (pending->at == pending->todo.count) {
+			if (pending->lane_at == pending->lane_count)
+				return 0;
+			r = enter_lane(pending, &pending->lane[pending->lane_at++]);
 			if (r < 0)
 				return r;
-			if (r) {
-				r = fr_resolve(pending->resolver, pending->events, ret_event);
-				return r < 0 ? r : 1;
-			}
-			sqlite3_reset(pending->events);
-			pending->in_run = false;
+			continue;
 		}
-		if (pending->in_lane) {
-			r = next_run(pending);
-			if (r < 0)
-				return r;
-		} else {
-			r = next_lane(pending);
-			if (r < 0)
-				return r;
-			pending->done = !r;
+		lane = &pending->lane[pending->lane_at - 1];
+		last = pending->next | UINT32_MAX;
+		if (last > pending->todo.run[pending->at].last)
+			last = pending->todo.run[pending->at].last;
+		stream = find_stream(pending, lane, pending->next >> 32);
+		if (stream > 0)
+			r = read_event(pending, stream, pending->next, last, &row);
+		if (stream < 0 || r < 0)
+			return r < 0 ? r : (int)stream;
+		if (!r) { /* dropped since the lane was entered */
+			move_on(pending, last);
+			continue;
 		}
+		move_on(pending, (pending->next & ~(uint64_t)UINT32_MAX) | ((uint64_t)row.id & UINT32_MAX));
+		r = fr_resolve_row(pending->resolver, &row, ret_event);
+		return r < 0 ? r : 1;
 	}
-	return 0;
 }

@@ -82,7 +82,6 @@ struct fr_resolver {
 		bool known;
 		int64_t offset; /* real - boot */
 	} clock;
-	int64_t last_process, last_ring;
 };
 
 int fr_resolver_new(struct fr_index *index, struct fr_resolver **ret_resolver)
@@ -312,59 +311,68 @@ uint64_t fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t
 	return resolver->clock.known ? boot_ns + (uint64_t)resolver->clock.offset : 0;
 }
 
-int64_t fr_resolved_process(const struct fr_resolver *resolver)
+void fr_row_read(sqlite3_stmt *statement, struct fr_row *row)
 {
-	return resolver->last_process;
+	*row = (struct fr_row){ .id = sqlite3_column_int64(statement, FR_RESOLVE_ID),
+				.boot = sqlite3_column_int64(statement, FR_RESOLVE_BOOT),
+				.time = sqlite3_column_int64(statement, FR_RESOLVE_TIME),
+				.lag = sqlite3_column_int64(statement, FR_RESOLVE_LAG),
+				.descriptor = sqlite3_column_int64(statement, FR_RESOLVE_DESCRIPTOR),
+				.thread = sqlite3_column_int64(statement, FR_RESOLVE_THREAD),
+				.process = sqlite3_column_int64(statement, FR_RESOLVE_PROCESS),
+				.tid = (uint32_t)sqlite3_column_int64(statement, FR_RESOLVE_TID),
+				.cpu = FRM_CPU_NONE,
+				.session = (uint16_t)sqlite3_column_int(statement, FR_RESOLVE_SESSION),
+				.flags = (uint16_t)sqlite3_column_int(statement, FR_RESOLVE_FLAGS) };
+	if (sqlite3_column_type(statement, FR_RESOLVE_CPU) != SQLITE_NULL)
+		row->cpu = (uint16_t)sqlite3_column_int(statement, FR_RESOLVE_CPU);
+	row->payload = sqlite3_column_blob(statement, FR_RESOLVE_PAYLOAD);
+	row->payload_size = row->payload ? (uint32_t)sqlite3_column_bytes(statement, FR_RESOLVE_PAYLOAD) : 0;
+	if (!row->payload)
+		row->payload = "";
 }
 
-int64_t fr_resolved_ring(const struct fr_resolver *resolver)
+int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *statement, struct fr_event *ret_event)
 {
-	return resolver->last_ring;
+	struct fr_row row;
+
+	fr_row_read(statement, &row);
+	return fr_resolve_row(resolver, &row, ret_event);
 }
 
-int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *row, struct fr_event *ret_event)
+int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struct fr_event *ret_event)
 {
-	int64_t id = sqlite3_column_int64(row, FR_RESOLVE_ID), process_id;
 	struct fr_event *event = ret_event;
 	struct descriptor *descriptor;
 	struct process *process;
 	struct stream *stream;
-	const void *payload;
 	int r;
 
-	r = get_stream(resolver, id >> 32, &stream);
+	r = get_stream(resolver, row->id >> 32, &stream);
 	if (!r)
-		r = get_descriptor(resolver, sqlite3_column_int64(row, FR_RESOLVE_DESCRIPTOR), &descriptor);
+		r = get_descriptor(resolver, row->descriptor, &descriptor);
+	if (!r)
+		r = get_process(resolver, row->process ? row->process : stream->process, &process);
 	if (r < 0)
 		return r;
-	process_id = sqlite3_column_int64(row, FR_RESOLVE_PROCESS);
-	if (!process_id)
-		process_id = stream->process;
-	r = get_process(resolver, process_id, &process);
-	if (r < 0)
-		return r;
-	resolver->last_process = process_id;
-	resolver->last_ring = stream->ring;
 
 	memset(event, 0, offsetof(struct fr_event, field));
 	memcpy(event->ring_id, stream->ring_id, 16);
 	memcpy(event->boot_id, stream->boot_id, 16);
 	event->lane = stream->lane;
-	event->seq = stream->high << 32 | ((uint64_t)id & UINT32_MAX);
+	event->seq = stream->high << 32 | ((uint64_t)row->id & UINT32_MAX);
 	event->boot_seq = stream->boot_seq;
-	event->time_ns = (uint64_t)(sqlite3_column_int64(row, FR_RESOLVE_TIME) - sqlite3_column_int64(row, FR_RESOLVE_LAG));
-	event->real_ns = fr_resolve_real_ns(resolver, sqlite3_column_int64(row, FR_RESOLVE_BOOT), event->time_ns);
+	event->time_ns = (uint64_t)(row->time - row->lag);
+	event->real_ns = fr_resolve_real_ns(resolver, row->boot, event->time_ns);
 	event->pid = process->pid;
-	event->tid = (uint32_t)sqlite3_column_int64(row, FR_RESOLVE_TID);
+	event->tid = row->tid;
 	event->ppid = process->ppid;
 	event->uid = process->uid;
 	event->gid = process->gid;
 	event->start_time_ns = process->start_time_ns;
-	event->cpu = FRM_CPU_NONE;
-	if (sqlite3_column_type(row, FR_RESOLVE_CPU) != SQLITE_NULL)
-		event->cpu = (uint16_t)sqlite3_column_int(row, FR_RESOLVE_CPU);
-	event->session = (uint16_t)sqlite3_column_int(row, FR_RESOLVE_SESSION);
-	event->flags = (uint16_t)sqlite3_column_int(row, FR_RESOLVE_FLAGS);
+	event->cpu = row->cpu;
+	event->session = row->session;
+	event->flags = row->flags;
 	event->level = descriptor->desc.level;
 	event->keywords = descriptor->desc.keywords;
 	event->comm = process->comm;
@@ -373,12 +381,11 @@ int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *row, struct fr_event 
 	event->provider = descriptor->provider;
 	event->provider_guid = descriptor->guid;
 	event->name = descriptor->name;
-	if (sqlite3_column_type(row, FR_RESOLVE_THREAD) != SQLITE_NULL)
-		r = get_name(resolver, sqlite3_column_int64(row, FR_RESOLVE_THREAD), &event->thread);
+	if (row->thread)
+		r = get_name(resolver, row->thread, &event->thread);
 	if (!r && event->session)
 		r = get_session(resolver, stream->ring, event->session, event->time_ns, &event->session_name);
-	payload = sqlite3_column_blob(row, FR_RESOLVE_PAYLOAD);
-	event->field_count = fr_decode_payload(descriptor->known ? &descriptor->desc : NULL, payload ? payload : "",
-					       (uint32_t)sqlite3_column_bytes(row, FR_RESOLVE_PAYLOAD), event->field);
+	event->field_count = fr_decode_payload(descriptor->known ? &descriptor->desc : NULL, row->payload, row->payload_size,
+					       event->field);
 	return r;
 }

@@ -17,17 +17,25 @@
 enum { FR_RESOLVE_ID, FR_RESOLVE_BOOT, FR_RESOLVE_TIME, FR_RESOLVE_DESCRIPTOR, FR_RESOLVE_TID, FR_RESOLVE_CPU,
        FR_RESOLVE_SESSION, FR_RESOLVE_THREAD, FR_RESOLVE_PROCESS, FR_RESOLVE_FLAGS, FR_RESOLVE_LAG, FR_RESOLVE_PAYLOAD };
 
+/* Such a row, taken out of its statement; the payload is still the statement's. */
+struct fr_row {
+	int64_t id, boot, time, lag, descriptor, thread, process; /* 0: NULL */
+	uint32_t tid;
+	uint16_t cpu, session, flags;
+	const void *payload;
+	uint32_t payload_size;
+};
+void fr_row_read(sqlite3_stmt *statement, struct fr_row *row);
+
 struct fr_resolver;
 
 int fr_resolver_new(struct fr_index *index, struct fr_resolver **ret_resolver);
 void fr_resolver_free(struct fr_resolver *resolver);
-int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *row, struct fr_event *ret_event);
+/* What the event points to is the resolver's, but for the payload, which stays the row's. */
+int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struct fr_event *ret_event);
+int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *statement, struct fr_event *ret_event);
 
 /* Wall clock of an instant of a boot (its row), 0 unknown: by the last anchor before it, else by the first. */
 uint64_t fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t boot_ns);
-
-/* The row of the process that this event speaks of, as of the last fr_resolve(). */
-int64_t fr_resolved_process(const struct fr_resolver *resolver);
-int64_t fr_resolved_ring(const struct fr_resolver *resolver);
 
 #endif

@@ -186,7 +186,7 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
 	FR_TESTPOINT("retention-written");
 	if (!r && stat(path, &st) == 0) {
 		stats->bytes += (uint64_t)st.st_size;
-		if (unlink(path) < 0)
+		if (unlink(path) < 0 && errno != ENOENT)
 			r = -errno;
 	}
 	FR_TESTPOINT("retention-unlinked");

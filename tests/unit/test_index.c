@@ -501,6 +501,42 @@ TEST(test_killed_at_random_instants_and_run_again_gives_the_same)
 	scratch_remove(&s);
 }
 
+TEST(test_several_writers_at_once_do_the_work_once)
+{
+	char *expected, *dump, path[128];
+	struct fr_index *index;
+	struct scratch s;
+	pid_t child[4];
+	int status;
+
+	scratch_make(&s);
+	make_machine(&s);
+	index = index_now(&s, NULL);
+	expected = index_dump(index);
+	fr_index_close(index);
+	for (int round = 0; round < 5; round++) {
+		snprintf(path, sizeof(path), "%s/index.db", s.state);
+		assert_int_equal(unlink(path), 0);
+		for (unsigned i = 0; i < COUNT(child); i++) {
+			child[i] = fork();
+			if (!child[i])
+				_exit(fr_index_open(s.state, 0, &index) < 0 ? 1 : fr_index_update(index, NULL) < 0 ? 2 :
+				      *fr_index_note(index) ? 3 : 0);
+		}
+		for (unsigned i = 0; i < COUNT(child); i++) {
+			assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+			assert_int_equal(status, 0);
+		}
+		index = index_now(&s, NULL);
+		dump = index_dump(index);
+		assert_string_equal(expected, dump);
+		free(dump);
+		fr_index_close(index);
+	}
+	free(expected);
+	scratch_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +552,7 @@ int main(void)
 		cmocka_unit_test(test_flipped_bits_in_a_segment_never_crash_and_never_invent),
 		cmocka_unit_test(test_rows_of_a_segment_that_is_gone_go_too),
 		cmocka_unit_test(test_killed_at_random_instants_and_run_again_gives_the_same),
+		cmocka_unit_test(test_several_writers_at_once_do_the_work_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
