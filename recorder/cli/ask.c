@@ -11,8 +11,6 @@
 
 #include "recorder/core/paths.h"
 
-#define TIMEOUT_MS 5000
-
 static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -31,14 +29,14 @@ static int connect_to(const char *path)
 	return error == -ECONNREFUSED ? -ENOENT : error; /* the socket of a daemon that is no more */
 }
 
-static int receive(int fd, struct fr_proto_answer *answer, char *text)
+static int receive(int fd, struct fr_proto_answer *answer, char *text, int timeout_ms)
 {
 	struct iovec parts[2] = { { answer, sizeof(*answer) }, { text, FR_PROTO_TEXT_MAX } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	struct pollfd waiting = { .fd = fd, .events = POLLIN };
 	ssize_t got;
 
-	if (poll(&waiting, 1, TIMEOUT_MS) <= 0)
+	if (poll(&waiting, 1, timeout_ms) <= 0)
 		return -ETIMEDOUT;
 	got = recvmsg(fd, &message, 0);
 	if (got < 0)
@@ -50,7 +48,7 @@ static int receive(int fd, struct fr_proto_answer *answer, char *text)
 	return 0;
 }
 
-int fr_ask(struct fr_proto_request *request, struct fr_proto_answer *ret_answer, char *text)
+int fr_ask(struct fr_proto_request *request, struct fr_proto_answer *ret_answer, char *text, int timeout_ms)
 {
 	char path[FR_PATH_MAX];
 	int fd = -ENOENT, result;
@@ -63,8 +61,7 @@ int fr_ask(struct fr_proto_request *request, struct fr_proto_answer *ret_answer,
 		fd = connect_to("/run/flightrec/socket");
 	if (fd < 0)
 		return fd;
-	result = send(fd, request, sizeof(*request), MSG_NOSIGNAL) == (ssize_t)sizeof(*request) ? receive(fd, ret_answer, text) :
-												  -errno;
+	result = send(fd, request, sizeof(*request), MSG_NOSIGNAL) < 0 ? -errno : receive(fd, ret_answer, text, timeout_ms);
 	close(fd);
 	return result;
 }

@@ -3,8 +3,8 @@
  * follow.c - `show -f`: what comes into living rings and into the spool from now on.
  *
  * A ring is looked at four times a second: the numbers in its lane heads are hints that say whether it is worth reading. What is
- * printed is judged by the same reader as everything else. Each round shows what happened before it began, so that events of
- * several rings stay in order; each lane has a number up to which it was shown, which also holds for the segments its ring goes to.
+ * printed is judged by the same reader as everything else. Each round shows what happened up to a moment before it began, so
+ * that events of several rings, and of the kernel, which the daemon writes down a little later, stay in order; each lane has a number up to which it was shown, which also holds for the segments its ring goes to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,8 @@ struct follow {
 	char (*segment)[64]; /* names that were read */
 	size_t segment_count;
 	struct fr_timeline *timeline;
-	uint64_t now_ns;
+	uint64_t until_ns; /* of this round, CLOCK_BOOTTIME */
+	bool daemon; /* one is recording: it will say how a process died */
 	bool first; /* the round that only notes what show has printed already */
 };
 
@@ -101,7 +102,7 @@ static void read_image(struct follow *follow, struct followed *ring, struct fr_o
 	unsigned flags = follow->show->renderer.json ? 0 : FR_SOURCE_GAPS | FR_SOURCE_OVERWRITTEN;
 	struct fr_source *source = NULL;
 
-	if (opened->gone && !ring->gone_said)
+	if (opened->gone && !ring->gone_said && !follow->daemon && flags)
 		flags |= FR_SOURCE_GONE;
 	ring->gone_said |= opened->gone;
 	fr_bootlist_add_super(&follow->show->boots, fr_image_super(opened->image));
@@ -130,6 +131,8 @@ static void look_at_ring(struct follow *follow, const char *path)
 		close(fd);
 		return;
 	}
+	if (super.kind == FRM_KIND_SYSTEM)
+		follow->daemon = fr_host_writer_alive(&super);
 	print = print_of(fd, &super);
 	close(fd);
 	ring = find(follow, super.ring_id);
@@ -142,7 +145,7 @@ static void look_at_ring(struct follow *follow, const char *path)
 	if (!opened.alive && !opened.gone)
 		ring->gone_said = true; /* closed in order, or not a process: nothing more to say */
 	same_boot = memcmp(super.boot_id, follow->show->boots.current, 16) == 0;
-	read_image(follow, ring, &opened, same_boot ? follow->now_ns : 0);
+	read_image(follow, ring, &opened, same_boot ? follow->until_ns : 0);
 }
 
 static bool is_known_segment(struct follow *follow, const char *name)
@@ -219,7 +222,7 @@ int show_follow(struct show *show)
 
 	fr_term_flush();
 	for (;; follow.first = false) {
-		follow.now_ns = follow.first ? show->window.until_ns : fr_clock_boot_ns();
+		follow.until_ns = follow.first ? show->window.until_ns : fr_clock_boot_ns() - (follow.daemon ? SHOW_LAG_NS : ROUND_NS);
 		follow.timeline = fr_timeline_new(&show->boots);
 		show_each_file(show, look_at, &follow);
 		print_round(&follow);

@@ -187,7 +187,8 @@ static const struct fr_value *line_of(const struct fr_event *event)
 /* What says nothing: zeros and empty strings of our own events, and what other columns or the verdict say already. */
 static bool is_silent(const struct fr_event *event, const struct fr_value *value)
 {
-	static const char *const hidden[] = { "known", "group", "group_dead", "registers" };
+	static const char *const hidden[] = { "known", "group", "group_dead", "registers", "start_time_ns",
+					      "target_start_time_ns", "victim_start_time_ns" };
 	static const char *const identity[] = { "start_time_ns", "cgroup", "pid", "tid", "ppid", "uid", "comm" };
 
 	if ((!from_catalogue(event) && strncmp(event->name, "fr.", 3) != 0) || strcmp(event->name, FR_LOSS_EVENT) == 0)
@@ -200,6 +201,8 @@ static bool is_silent(const struct fr_event *event, const struct fr_value *value
 		return number_of(event, "signal") || !number_of(event, "known");
 	if (strcmp(value->name, "target_tid") == 0)
 		return value->u == number_of(event, "target_pid");
+	if (strcmp(value->name, "old_pid") == 0)
+		return value->u == event->tid || !value->u;
 	if (strcmp(value->name, "argv_bytes") == 0) { /* says something when argv was cut */
 		const struct fr_value *argv = fr_event_field(event, "argv");
 

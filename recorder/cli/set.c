@@ -143,7 +143,7 @@ int fr_cmd_set(int argc, char **argv)
 	request.keywords = rule.keywords;
 	snprintf(request.provider, sizeof(request.provider), "%s", rule.selector);
 	text = fr_cli_alloc(FR_PROTO_TEXT_MAX + 1);
-	result = fr_ask(&request, &answer, text);
+	result = fr_ask(&request, &answer, text, FR_ASK_PATIENT_MS);
 	if (!result && answer.error)
 		result = fr_fail("the daemon refuses: %s", *text ? text : fr_why(answer.error));
 	else if (!result)

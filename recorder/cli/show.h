@@ -51,6 +51,9 @@ void show_add_images(struct show *show);
 void show_count_losses(struct show *show, const struct fr_image *image);
 void show_print_losses(struct show *show); /* the sum, and with --losses each */
 
+/* When following, events are shown so much later: the daemon fetches what eBPF recorded once a second. */
+#define SHOW_LAG_NS 1100000000ull
+
 /* follow.c: never returns unless it failed or there is nothing to follow. Exit code. */
 int show_follow(struct show *show);
 

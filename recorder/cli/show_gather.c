@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "recorder/cli/ask.h"
 #include "recorder/cli/cli.h"
 #include "recorder/cli/show.h"
 #include "recorder/cli/when.h"
@@ -169,6 +170,7 @@ static int settle_boot(struct show *show)
 	return FR_EXIT_NOTHING;
 }
 
+#define WAKE_MS	  50
 #define BEFORE_NS 30000000000ull
 #define AFTER_NS  1000000000ull
 
@@ -240,6 +242,20 @@ static int add_index(struct show *show)
 	return FR_EXIT_GOOD;
 }
 
+/*
+ * The daemon fetches what eBPF recorded once a second, and before it answers a question: so that what just happened is shown, it
+ * is asked one. No daemon, or one that is busy, is no reason to wait.
+ */
+static void wake_daemon(void)
+{
+	struct fr_proto_request request = { .op = FR_PROTO_STATUS };
+	char *text = fr_cli_alloc(FR_PROTO_TEXT_MAX + 1);
+	struct fr_proto_answer answer;
+
+	fr_ask(&request, &answer, text, WAKE_MS);
+	free(text);
+}
+
 int show_gather(struct show *show)
 {
 	int result, error = 0;
@@ -250,6 +266,8 @@ int show_gather(struct show *show)
 		return fr_fail("cannot find the state directory: %s; set FLIGHTREC_STATE_DIR", fr_why(error));
 	if (show->file_count && show->around)
 		return fr_usage("show", "--around looks into this machine's index; it does not go with files");
+	if (!show->file_count && !show->follow)
+		wake_daemon();
 	if (!show->file_count)
 		open_index(show);
 	result = settle_boot(show);
@@ -259,7 +277,7 @@ int show_gather(struct show *show)
 		return result;
 	show->timeline = fr_timeline_new(&show->boots);
 	if (show->follow)
-		show->window.until_ns = fr_clock_boot_ns();
+		show->window.until_ns = fr_clock_boot_ns() - SHOW_LAG_NS;
 	show_add_images(show);
 	return show->index ? add_index(show) : FR_EXIT_GOOD;
 }

@@ -77,7 +77,7 @@ static bool tells_of(const struct fr_image *image, const char *name, const struc
 	return found;
 }
 
-/* Somebody saw the process die: the kernel, the daemon, or itself. */
+/* Somebody saw the process die: the kernel, the daemon (or it is about to say so), or itself. */
 static bool is_witnessed(const struct show *show, const struct fr_opened *dead)
 {
 	const struct frm_super *who = fr_image_super(dead->image);
@@ -87,7 +87,7 @@ static bool is_witnessed(const struct show *show, const struct fr_opened *dead)
 
 		if (fr_image_super(image)->kind != FRM_KIND_SYSTEM || memcmp(fr_image_super(image)->boot_id, who->boot_id, 16) != 0)
 			continue;
-		if (tells_of(image, "proc.exit", who) || tells_of(image, "fr.process_died", who))
+		if (show->opened[i].alive || tells_of(image, "proc.exit", who) || tells_of(image, "fr.process_died", who))
 			return true;
 	}
 	for (size_t i = 0; i < fr_image_event_desc_count(dead->image); i++)

@@ -264,7 +264,7 @@ static void ask_daemon(struct status *status)
 	struct fr_proto_answer answer;
 	char *text = fr_cli_alloc(FR_PROTO_TEXT_MAX + 1);
 
-	status->daemon_error = fr_ask(&request, &answer, text);
+	status->daemon_error = fr_ask(&request, &answer, text, FR_ASK_PATIENT_MS);
 	if (!status->daemon_error && answer.error)
 		status->daemon_error = answer.error;
 	if (!status->daemon_error && !fr_json_valid(text, strlen(text)))
