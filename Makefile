@@ -37,7 +37,7 @@ Q := $(if $(filter 1,$(V)),,@)
 FRONT := check check-vm demo demo-panic bench
 deps_check := build check
 deps_check-vm := build check vm
-deps_demo := build
+deps_demo := build demo
 deps_demo-panic := build vm
 deps_bench := build bench
 DEPS ?= build check
@@ -128,7 +128,7 @@ clean: ## remove what was built
 
 endif # front goals
 
-deps: ## install the packages that DEPS="build check vm bench" need (default: build check)
+deps: ## install the packages that DEPS="build demo check vm bench" need (default: build check)
 	$(Q)tests/lib/install-deps.sh $(DEPS)
 
 help: ## list the targets

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# install-deps.sh GROUP... - installs the Debian packages that building (build), testing (check), testing in
-# guests (vm) and measuring (bench) need. Silent, and without the network, when nothing is missing.
+# install-deps.sh GROUP... - installs the Debian packages that building (build), the demo (demo), testing (check),
+# testing in guests (vm) and measuring (bench) need. Silent, and without the network, when nothing is missing.
 # Written a|b, either will do; b is taken where the release no longer has a.
 set -euo pipefail
 
 declare -A groups=(
 	[build]='gcc libc6-dev make pkg-config|pkgconf zlib1g-dev libelf-dev libbpf-dev clang llvm bpftool libsystemd-dev
 		libzstd-dev libsqlite3-dev libcurl4-openssl-dev|libcurl4-gnutls-dev libmicrohttpd-dev'
+	[demo]='openssl'
 	[check]='libcmocka-dev g++ openssl ca-certificates cppcheck shellcheck valgrind'
 	[vm]='qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils mmdebstrap'
 	[bench]='lttng-tools liblttng-ust-dev'
