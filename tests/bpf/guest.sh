@@ -18,9 +18,11 @@ export TMPDIR=/tmp
 # an emulated processor can't bracket an event within a microsecond
 export FR_TEST_CLOCK_BOUND_NS=200000
 for test in test_events test_machine test_pins; do
-	$test >/tmp/log 2>&1
-	echo $? >/tmp/status
-	report $test </tmp/log
+	# as it goes: of a guest that hangs, the report shows where
+	{
+		$test 2>&1
+		echo $? >/tmp/status
+	} | report $test
 	report $test-status </tmp/status
 done
 GUEST
