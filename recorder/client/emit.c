@@ -57,11 +57,12 @@ static inline void *fill(struct flightrec_slot *slot, struct fr_client_lane *lan
 			 uint32_t session)
 {
 	struct frm_record *record = res->record;
+	uint64_t whole;
 
 	record->time_ns = time_of(lane);
-	record->event = (uint16_t)id;
-	record->cpu = current_cpu();
-	record->tid = fr_thread.tid;
+	/* event, cpu and tid in one store: the checksum reads them as one word soon, and would wait for three */
+	whole = (uint16_t)id | (uint64_t)current_cpu() << 16 | (uint64_t)fr_thread.tid << 32;
+	memcpy(&record->event, &whole, sizeof(whole));
 	record->seq_session |= (uint64_t)session << FRM_SESSION_SHIFT;
 	slot->lane = lane;
 	slot->record = record;

@@ -140,9 +140,11 @@ TEST(test_padding_of_a_payload_is_zero)
 {
 	struct fr_image *image = NULL;
 
-	for (int i = 0; i < 40000; i++) /* round the lane, so that something lies beneath */
+	for (int i = 0; i < 40000; i++) { /* round the lane, so that something lies beneath */
 		assert_int_equal(flightrec_text(&app, FLIGHTREC_INFO, 0, "\377\377\377\377\377\377\377\377\377\377\377\377", 12), 1);
-	assert_int_equal(flightrec_emit_small(0, 1), 1);
+		if (i > 39000)
+			assert_int_equal(flightrec_emit_small(0, 1), 1);
+	}
 	image = open_ring();
 	for (size_t i = 0; i < fr_image_record_count(image); i++) {
 		const struct fr_record *record = fr_image_record(image, i);
@@ -337,12 +339,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I11_every_type_comes_back_as_it_was_given),
 		cmocka_unit_test(test_nothing_given_is_something_empty),
-		cmocka_unit_test(test_padding_of_a_payload_is_zero),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_sessions_tie_events_together),
 		cmocka_unit_test(test_large_payloads_are_reserved_committed_and_given_back),
 		cmocka_unit_test(test_levels_and_registration_decide_what_is_recorded),
 		cmocka_unit_test(test_a_gate_changed_from_outside_is_seen_by_all_threads_within_a_millisecond),
+		cmocka_unit_test(test_padding_of_a_payload_is_zero),
 		cmocka_unit_test(test_calls_leave_errno_alone),
 		cmocka_unit_test(test_the_last_to_unregister_closes_the_ring),
 	};

@@ -227,6 +227,7 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 		if (FLIGHTREC_UNLIKELY(!fr_fixed_))                                                       \
 			return -105; /* -ENOBUFS */                                                       \
 		fr_tail_ = (char *)(fr_fixed_ + 1);                                                       \
+		memset(fr_fixed_, 0, sizeof(*fr_fixed_)); /* for the holes; the compiler drops the rest */  \
 		FIELDS_(FLIGHTREC_STORE_)                                                                 \
 		(void)fr_tail_;                                                                           \
 		flightrec_commit(&fr_slot_);                                                              \
