@@ -48,6 +48,7 @@ bool show_is_indexed(const struct show *show, const char *name);
 void show_add_images(struct show *show);
 
 /* show_losses.c */
+size_t show_indexed_losses(struct show *show, struct fr_indexed_loss **ret_losses); /* gaps; free() them */
 void show_count_losses(struct show *show, const struct fr_image *image);
 void show_print_losses(struct show *show); /* the sum, and with --losses each */
 

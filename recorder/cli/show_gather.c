@@ -220,7 +220,9 @@ static int settle_incident(struct show *show)
 static int add_index(struct show *show)
 {
 	struct fr_query query = show->match.query;
+	struct fr_indexed_loss *losses = NULL;
 	struct fr_incidents *incidents;
+	size_t count = 0;
 	struct fr_cursor *cursor;
 	char boot[33];
 	int error;
@@ -236,7 +238,9 @@ static int add_index(struct show *show)
 	if (error)
 		return fr_fail("cannot read %s/index.db: %s; `flightrec index --rebuild` makes it anew", show->store.state,
 			       fr_why(error));
-	fr_timeline_add(show->timeline, fr_source_index(cursor));
+	if (!show->renderer.json)
+		count = show_indexed_losses(show, &losses);
+	fr_timeline_add(show->timeline, fr_source_index(cursor, &show->match, losses, count));
 	if (!show->renderer.json && fr_incidents_open(show->index, query.boot, NULL, &incidents) == 0)
 		fr_timeline_add(show->timeline, fr_source_incidents(incidents, &show->match));
 	return FR_EXIT_GOOD;

@@ -94,7 +94,7 @@ static int count_row(void *data, int columns, const char *const *names, const ch
 }
 
 /* What the index holds of losses, as far as boot and process are asked for. */
-static void ask_index(struct show *show, const char *columns, const char *tail, fr_index_row row)
+static void ask_index(struct show *show, const char *columns, const char *tail, fr_index_row row, void *data)
 {
 	struct fr_out FR_OUT_CLEANUP sql = { 0 };
 	char boot[33];
@@ -107,7 +107,44 @@ static void ask_index(struct show *show, const char *columns, const char *tail, 
 	if (show->match.query.pid)
 		fr_out_printf(&sql, " AND pid = %u", show->match.query.pid);
 	fr_out_put(&sql, tail);
-	fr_index_sql(show->index, sql.data, row, show, NULL);
+	fr_index_sql(show->index, sql.data, row, data, NULL);
+}
+
+#define GAPS_MAX 100000 /* that are placed in the timeline; the sum counts all */
+
+struct gaps {
+	struct fr_indexed_loss *gap;
+	size_t count;
+};
+
+static int add_gap(void *data, int columns, const char *const *names, const char *const *values, const int *types)
+{
+	struct fr_indexed_loss gap = { 0 };
+	struct gaps *gaps = data;
+
+	(void)columns, (void)names, (void)types;
+	if (!values[0] || !values[1] || !values[2] || !values[3] || !values[4] || fr_unhex(gap.ring_id, 16, values[1]) < 0)
+		return 0;
+	while ((unsigned)gap.loss.cause < FRM_LOSS_COUNT && strcmp(fr_loss_name(gap.loss.cause), values[0]) != 0)
+		gap.loss.cause++;
+	gap.loss.lane = (uint32_t)strtoul(values[2], NULL, 10);
+	gap.loss.first_seq = strtoull(values[3], NULL, 10);
+	gap.loss.count = strtoull(values[4], NULL, 10);
+	if ((gaps->count & (gaps->count - 1)) == 0)
+		gaps->gap = fr_cli_realloc(gaps->gap, (gaps->count ? gaps->count * 2 : 1) * sizeof(*gaps->gap));
+	gaps->gap[gaps->count++] = gap;
+	return 0;
+}
+
+size_t show_indexed_losses(struct show *show, struct fr_indexed_loss **ret_losses)
+{
+	struct gaps gaps = { 0 };
+	char tail[96];
+
+	snprintf(tail, sizeof(tail), " AND lane IS NOT NULL AND cause <> '%s' LIMIT %d", fr_loss_name(FRM_LOSS_OVERWRITTEN), GAPS_MAX);
+	ask_index(show, "cause, ring, lane, first_seq, count", tail, add_gap, &gaps);
+	*ret_losses = gaps.gap;
+	return gaps.count;
 }
 
 static void print_sum(struct show *show)
@@ -141,10 +178,10 @@ void show_print_losses(struct show *show)
 		}
 		if (show->index)
 			ask_index(show, "cause, ring, comm, lane, first_seq, count, pid", " ORDER BY boot_seq, ring, lane, first_seq",
-				  print_row);
+				  print_row, show);
 	}
 	if (show->index)
-		ask_index(show, "cause, sum(count)", " GROUP BY cause", count_row);
+		ask_index(show, "cause, sum(count)", " GROUP BY cause", count_row, show);
 	if (!show->renderer.json)
 		print_sum(show);
 }

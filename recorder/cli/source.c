@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/cli/made.h"
 #include "recorder/cli/out.h"
 #include "recorder/cli/render.h"
 
@@ -28,49 +29,6 @@ struct image_source {
 	size_t extra_count, extra_at;
 };
 
-static const uint8_t flightrec_guid[16] = { 0xeb, 0xc6, 0x4a, 0x1c, 0xb1, 0xd7, 0x4a, 0x7f,
-					    0x9a, 0x88, 0xb2, 0x57, 0x96, 0x55, 0x47, 0x91 };
-
-static void add_number(struct fr_event *event, const char *name, uint64_t value)
-{
-	event->field[event->field_count++] = (struct fr_value){ .name = name, .unit = "", .type = FRM_U64, .u = value };
-}
-
-static void add_string(struct fr_event *event, const char *name, const char *value)
-{
-	struct fr_value *field = &event->field[event->field_count++];
-
-	*field = (struct fr_value){ .name = name, .unit = "", .type = FRM_STR };
-	field->s.data = value;
-	field->s.size = strlen(value);
-}
-
-static void make_ours(struct fr_event *event, const char *name, unsigned level)
-{
-	event->provider = "flightrec";
-	event->provider_guid = flightrec_guid;
-	event->name = name;
-	event->level = (uint8_t)level;
-	event->keywords = 0;
-	event->session = 0;
-	event->session_name = "";
-	event->field_count = 0;
-}
-
-static const char *loss_meaning(enum frm_loss cause)
-{
-	switch (cause) {
-	case FRM_LOSS_OVERWRITTEN:
-		return "older than the ring's horizon";
-	case FRM_LOSS_TORN:
-		return "its writer ended before commit";
-	case FRM_LOSS_DAMAGED:
-		return "the medium did not keep it";
-	default:
-		return "";
-	}
-}
-
 static uint64_t first_new(const struct image_source *s, uint32_t lane)
 {
 	return lane < s->window.lanes ? s->next_seq[lane] : 0;
@@ -90,23 +48,15 @@ static void decode_extra(const struct image_source *s, const struct extra *extra
 	event->time_ns = extra->time_ns;
 	event->real_ns = fr_image_real_ns(s->image, extra->time_ns);
 	if (!extra->loss) {
-		make_ours(event, FR_GONE_EVENT, FRM_LEVEL_ERROR);
+		fr_made_ours(event, FR_GONE_EVENT, FRM_LEVEL_ERROR);
 		event->tid = event->pid;
 		event->thread = "";
 		event->lane = FRM_LANE_NONE;
 		event->seq = event->pid;
-		add_string(event, "how", "its ring was left open; nothing here says why");
+		fr_made_string(event, "how", "its ring was left open; nothing here says why");
 		return;
 	}
-	make_ours(event, FR_LOSS_EVENT, extra->loss->cause == FRM_LOSS_OVERWRITTEN ? FRM_LEVEL_INFO : FRM_LEVEL_WARNING);
-	event->lane = extra->loss->lane;
-	event->seq = extra->first_seq;
-	add_number(event, "count", extra->loss->count - (extra->first_seq - extra->loss->first_seq));
-	add_string(event, "cause", fr_loss_name(extra->loss->cause));
-	if (*loss_meaning(extra->loss->cause))
-		add_string(event, "why", loss_meaning(extra->loss->cause));
-	add_number(event, "lane", extra->loss->lane);
-	add_number(event, "first_seq", extra->first_seq);
+	fr_made_loss(event, extra->loss, extra->first_seq);
 }
 
 static int image_next(struct fr_source *source, struct fr_event *ret_event)
@@ -191,7 +141,7 @@ static void collect_extras(struct image_source *s, unsigned flags)
 		next = after_seq(s->image, loss->lane, loss->first_seq + loss->count - 1, &before);
 		if (!next && !before)
 			continue; /* nothing is left in that lane to place it by: the sum at the end has it */
-		*extra = (struct extra){ .loss = loss, .near = next ? next : before, .after = !next };
+		*extra = (struct extra){ .loss = loss, .near = before ? before : next, .after = before != NULL };
 		extra->time_ns = extra->near->time_ns;
 		extra->first_seq = new > loss->first_seq ? new : loss->first_seq;
 		if (s->window.until_ns && extra->time_ns > s->window.until_ns)
@@ -261,117 +211,4 @@ void fr_source_image_from(struct fr_source *source, uint64_t time_ns)
 const struct fr_image *fr_source_image_of(const struct fr_source *source)
 {
 	return source->next == image_next ? ((const struct image_source *)source)->image : NULL;
-}
-
-/* ------------------------------------------------------------------ index */
-
-struct index_source {
-	struct fr_source source;
-	struct fr_cursor *cursor;
-};
-
-static int index_next(struct fr_source *source, struct fr_event *ret_event)
-{
-	return fr_query_next(((struct index_source *)source)->cursor, ret_event);
-}
-
-static void index_close(struct fr_source *source)
-{
-	fr_query_close(((struct index_source *)source)->cursor);
-	free(source);
-}
-
-struct fr_source *fr_source_index(struct fr_cursor *cursor)
-{
-	struct index_source *s = fr_cli_alloc(sizeof(*s));
-
-	s->source.next = index_next;
-	s->source.close = index_close;
-	s->cursor = cursor;
-	return &s->source;
-}
-
-/* ------------------------------------------------------------------ incidents */
-
-struct gone {
-	struct fr_incident incident;
-	char *comm, *cause;
-};
-
-struct incident_source {
-	struct fr_source source;
-	struct fr_match *match;
-	struct gone *gone;
-	size_t count, at;
-};
-
-static int incident_next(struct fr_source *source, struct fr_event *ret_event)
-{
-	struct incident_source *s = (struct incident_source *)source;
-
-	while (s->at < s->count) {
-		const struct gone *gone = &s->gone[s->at++];
-		const struct fr_incident *i = &gone->incident;
-
-		memset(ret_event, 0, sizeof(*ret_event));
-		memcpy(ret_event->ring_id, i->ring_id, 16);
-		memcpy(ret_event->boot_id, i->boot_id, 16);
-		ret_event->boot_seq = i->boot_seq;
-		ret_event->time_ns = i->time_ns;
-		ret_event->real_ns = i->real_ns;
-		ret_event->pid = ret_event->tid = i->pid;
-		ret_event->start_time_ns = i->start_time_ns;
-		ret_event->cpu = FRM_CPU_NONE;
-		ret_event->lane = FRM_LANE_NONE;
-		ret_event->seq = i->pid;
-		ret_event->comm = gone->comm;
-		ret_event->thread = ret_event->cgroup = "";
-		make_ours(ret_event, FR_GONE_EVENT, FRM_LEVEL_ERROR);
-		add_string(ret_event, "how", gone->cause);
-		add_string(ret_event, "incident", i->id);
-		if (fr_match_event(s->match, ret_event))
-			return 1;
-	}
-	return 0;
-}
-
-static void incident_close(struct fr_source *source)
-{
-	struct incident_source *s = (struct incident_source *)source;
-
-	for (size_t i = 0; i < s->count; i++) {
-		free(s->gone[i].comm);
-		free(s->gone[i].cause);
-	}
-	free(s->gone);
-	free(s);
-}
-
-static char *copy(const char *text)
-{
-	size_t size = text ? strlen(text) : 0;
-	char *fresh = fr_cli_alloc(size + 1);
-
-	if (size)
-		memcpy(fresh, text, size);
-	return fresh;
-}
-
-struct fr_source *fr_source_incidents(struct fr_incidents *list, struct fr_match *match)
-{
-	struct incident_source *s = fr_cli_alloc(sizeof(*s));
-	struct fr_incident incident;
-
-	s->source.next = incident_next;
-	s->source.close = incident_close;
-	s->match = match;
-	while (fr_incidents_next(list, &incident) == 1) {
-		/* a death that was witnessed is an event of its own */
-		if (incident.cause && strncmp(incident.cause, "vanished", 8) != 0)
-			continue;
-		s->gone = fr_cli_realloc(s->gone, (s->count + 1) * sizeof(*s->gone));
-		s->gone[s->count++] = (struct gone){ incident, copy(incident.comm), copy(incident.cause) };
-	}
-	fr_incidents_close(list);
-	return &s->source;
 }

@@ -14,7 +14,7 @@
 #include "uploader/query.h"
 
 struct fr_source {
-	/* 1 an event, 0 no more, or a negative errno; the event stays good until the next call */
+	/* 1 an event, 0 no more, or a negative errno; it stays good until the next call, which gets the same struct again */
 	int (*next)(struct fr_source *source, struct fr_event *ret_event);
 	void (*close)(struct fr_source *source);
 };
@@ -44,8 +44,15 @@ size_t fr_source_image_newest(struct fr_source *source, uint64_t *times, size_t 
 void fr_source_image_from(struct fr_source *source, uint64_t time_ns);
 const struct fr_image *fr_source_image_of(const struct fr_source *source);
 
-/* Takes the cursor over. */
-struct fr_source *fr_source_index(struct fr_cursor *cursor);
+/* A gap that the index knows of; it has no time, so it is shown after the event before it. */
+struct fr_indexed_loss {
+	uint8_t ring_id[16];
+	struct fr_loss loss;
+	bool shown;
+};
+
+/* Takes the cursor and the losses (from malloc, may be NULL) over. */
+struct fr_source *fr_source_index(struct fr_cursor *cursor, struct fr_match *match, struct fr_indexed_loss *losses, size_t count);
 /* Deaths that left no event: FR_GONE_EVENTs. Reads the list to its end. */
 struct fr_source *fr_source_incidents(struct fr_incidents *list, struct fr_match *match);
 

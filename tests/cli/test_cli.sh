@@ -275,10 +275,9 @@ if flightrec help recover >/dev/null 2>&1 && [[ $(flightrec help) == *' recover 
 	holds same_from_spool diff -u from_rings from_spool
 	if [[ $(flightrec help) == *' index '* ]]; then
 		flightrec index >/dev/null
-		# a gap has no time, so the index can't place it; what happened at the same instant may change places
+		# how a death is told differs; what happened at the same instant may change places
 		flightrec show >from_index
-		holds same_from_index diff -u <(grep -v ' LOST \| DEATH fr.gone ' from_rings | sort) \
-			<(grep -v ' LOST \| DEATH fr.gone ' from_index | sort)
+		holds same_from_index diff -u <(grep -v ' DEATH fr.gone ' from_rings | sort) <(grep -v ' DEATH fr.gone ' from_index | sort)
 		for filter in '--level error' "--comm worker*" '--grep lovelace' '--boot 7' '--session check*' '--event proc.*' \
 			'--since +100.25 --boot 7' '-n 5' '--provider acme.*' '--pid 4711'; do
 			read -ra words <<<"$filter"
