@@ -107,20 +107,21 @@ static __attribute__((noinline)) void *reserve_slow(struct flightrec_slot *slot,
 	}
 	if (client->error || fr_event_declare(client, event) < 0)
 		return NULL;
-	return fr_client_reserve(slot, client, (uint16_t)event->id, session, bytes);
+	return fr_client_reserve(slot, client, (uint16_t)fr_load_relaxed(&event->id), session, bytes);
 }
 
 FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes)
 {
 	struct fr_client_lane *lane = fr_thread.lane;
+	uint32_t id = fr_load_relaxed(&event->id);
 	struct fr_reservation res;
 	int r;
 
-	if (__builtin_expect(!lane || lane->lane.busy || event->id >> 16 != lane->generation || bytes >= FRM_RECORD_MAX, 0))
+	if (__builtin_expect(!lane || lane->lane.busy || id >> 16 != lane->generation || bytes >= FRM_RECORD_MAX, 0))
 		return reserve_slow(slot, event, session, bytes);
 	r = fr_lane_reserve(&lane->lane, (uint32_t)bytes, &res);
 	if (__builtin_expect(r == 0, 1))
-		return fill(slot, lane, &res, event->id, session);
+		return fill(slot, lane, &res, id, session);
 	return r == -ENOSPC ? NULL : reserve_slow(slot, event, session, bytes); /* that one the lane has counted */
 }
 

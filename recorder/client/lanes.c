@@ -50,7 +50,7 @@ static bool lane_take(struct fr_client_lane *lane, uint32_t from, uint32_t tid)
 
 static void lane_leave(struct fr_client_lane *lane)
 {
-	lane->left_ns = fr_clock_boot_ns();
+	fr_store_relaxed(&lane->left_ns, fr_clock_boot_ns());
 	fr_store_release(&lane->holder, 0);
 }
 
@@ -84,6 +84,7 @@ void fr_lanes_setup(struct fr_client *client)
 static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 {
 	struct fr_client_lane *oldest;
+	uint64_t oldest_left, left;
 
 	if (fr_load_relaxed(&client->fresh) < client->own_count) {
 		uint32_t index = fr_add(&client->fresh, 1);
@@ -93,11 +94,17 @@ static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 	}
 	do {
 		oldest = NULL;
+		oldest_left = 0;
 		for (uint32_t i = 0; i < client->own_count; i++) {
 			struct fr_client_lane *lane = &client->lane[i];
 
-			if (fr_load_relaxed(&lane->holder) == 0 && lane->left_ns && (!oldest || lane->left_ns < oldest->left_ns))
+			if (fr_load_relaxed(&lane->holder))
+				continue;
+			left = fr_load_relaxed(&lane->left_ns);
+			if (left && (!oldest || left < oldest_left)) {
 				oldest = lane;
+				oldest_left = left;
+			}
 		}
 		if (oldest && lane_take(oldest, 0, tid))
 			return oldest;

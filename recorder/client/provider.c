@@ -196,7 +196,7 @@ int fr_event_declare(struct fr_client *client, struct flightrec_event *event)
 	unsigned count = event->field_count <= 32 ? event->field_count : 32;
 	int id;
 
-	if (event->id >> 16 == client->generation)
+	if (fr_load_relaxed(&event->id) >> 16 == client->generation)
 		return 0;
 	if (!event->provider->references)
 		return -ENOENT;
