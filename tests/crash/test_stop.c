@@ -159,15 +159,15 @@ static void test_I4_a_writer_stopped_for_three_laps_and_continued_damages_nothin
 
 /* The same through the library, and at random instants: a signal stops one thread in its tracks while three others lap. */
 static sem_t go_on;
-static volatile sig_atomic_t asleep;
+static int asleep;
 
 static void sleep_here(int signal_number)
 {
 	(void)signal_number;
-	asleep = 1;
+	__atomic_store_n(&asleep, 1, __ATOMIC_RELEASE);
 	while (sem_wait(&go_on) < 0)
 		;
-	asleep = 0;
+	__atomic_store_n(&asleep, 0, __ATOMIC_RELEASE);
 }
 
 struct writer {
@@ -204,7 +204,7 @@ static void stopped_at_random(void)
 
 		oracle_sleep_us(oracle_random(&seed) % 300);
 		pthread_kill(sleeping, SIGUSR1);
-		while (!asleep)
+		while (!__atomic_load_n(&asleep, __ATOMIC_ACQUIRE))
 			sched_yield();
 		for (uint32_t i = 0; i < 3; i++) {
 			/* the first three of them take lanes; they end, and hand them over in the next round */
@@ -214,7 +214,7 @@ static void stopped_at_random(void)
 		for (uint32_t i = 0; i < 3; i++)
 			pthread_join(other[i], NULL);
 		sem_post(&go_on);
-		while (asleep)
+		while (__atomic_load_n(&asleep, __ATOMIC_ACQUIRE))
 			sched_yield();
 	}
 	__atomic_store_n(&enough, 1, __ATOMIC_RELEASE);

@@ -69,7 +69,7 @@ static void read_while_written(uint64_t ring_size, unsigned pause, uint64_t ms)
 		assert_true(w[i].u->lane[i].seq > 100);
 	}
 	print_message("%llu looks, %llu records\n", (unsigned long long)looks, (unsigned long long)records);
-	assert_true(looks > 10);
+	assert_true(looks > 2);
 	unit_ring_free(&u);
 }
 
