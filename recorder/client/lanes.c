@@ -62,7 +62,7 @@ static void thread_exits(void *value)
 	(void)value;
 	fr_thread.lane = NULL;
 	fr_barrier_signal();
-	if (lane && lane->holder == fr_thread.tid)
+	if (lane && fr_load_relaxed(&lane->holder) == fr_thread.tid)
 		lane_leave(lane);
 }
 
