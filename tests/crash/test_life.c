@@ -68,7 +68,7 @@ static uint64_t all_committed(void)
 #define STORMED 3
 
 static __thread uint32_t own_stream;
-static volatile uint32_t stop;
+static uint32_t stop;
 
 static void in_handler(int signal_number)
 {
@@ -88,7 +88,7 @@ static void *emit_in_a_storm(void *arg)
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
 	REQUIRE(timer_settime(timer, 0, &often, NULL) == 0);
-	for (uint64_t number = 0; !stop;)
+	for (uint64_t number = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED);)
 		number += emit(own_stream, number);
 	timer_settime(timer, 0, &never, NULL);
 	return NULL;
@@ -105,7 +105,7 @@ static void storm(void)
 	for (int i = 0; i < STORMED; i++)
 		pthread_create(&thread[i], NULL, emit_in_a_storm, &stream[i]);
 	oracle_sleep_us(1500000);
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < STORMED; i++)
 		pthread_join(thread[i], NULL);
 	flightrec_unregister(&provider);
@@ -317,7 +317,7 @@ static void *emit_until_stop(void *arg)
 {
 	uint32_t stream = *(uint32_t *)arg;
 
-	for (uint64_t number = 0; !stop; number++)
+	for (uint64_t number = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); number++)
 		REQUIRE(emit(stream, number));
 	return NULL;
 }
@@ -357,7 +357,7 @@ static void forks(void)
 		REQUIRE(oracle_judge(childs, 4, ORACLE_NEVER_LAPPED).recovered == 50);
 		unlink(childs->ring_path);
 	}
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
 	flightrec_unregister(&provider);
@@ -395,7 +395,7 @@ static void vforks(void)
 		REQUIRE(posix_spawn(&pid, "/bin/true", NULL, NULL, arguments, NULL) == 0);
 		REQUIRE(waitpid(pid, &status, 0) == pid && status == 0, "%#x", status);
 	}
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	flightrec_unregister(&provider);
 }
