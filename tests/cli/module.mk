@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
 $(eval $(call program,tests/cli/make_rings,tests/cli/make_rings.c,fr_core))
+$(eval $(call program,tests/cli/check_when,tests/cli/check_when.c recorder/cli/when.c))
 CHECK_NEEDS += $(O)/tests/cli/make_rings
-CHECKS += tests/cli/test_cli.sh
+CHECKS += $(O)/tests/cli/check_when tests/cli/test_cli.sh
