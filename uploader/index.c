@@ -26,7 +26,6 @@
 #include "uploader/marks.h"
 #include "uploader/views.h"
 
-#define BUSY_MS 10000
 #define CACHE_WRITER_KIB 65536
 #define CACHE_READER_KIB 8192
 
@@ -68,7 +67,7 @@ void fr_index_close(struct fr_index *index)
 	free(index);
 }
 
-/* LOCK_SH or LOCK_EX, tried for BUSY_MS. Going from one to the other is not atomic. */
+/* LOCK_SH or LOCK_EX, tried for FR_INDEX_BUSY_MS. Going from one to the other is not atomic. */
 static int take_lock(struct fr_index *index, int how)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
@@ -83,7 +82,7 @@ static int take_lock(struct fr_index *index, int how)
 	for (int waited = 0; flock(index->lock, how | LOCK_NB) < 0; waited += 20) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		if (waited >= BUSY_MS)
+		if (waited >= FR_INDEX_BUSY_MS)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
@@ -136,7 +135,7 @@ static int open_reader(struct fr_index *index)
 		return -errno;
 	r = open_db(index, "", SQLITE_OPEN_READONLY);
 	if (!r) {
-		sqlite3_busy_timeout(index->db, BUSY_MS);
+		sqlite3_busy_timeout(index->db, FR_INDEX_BUSY_MS);
 		r = check_version(index);
 	}
 	snprintf(wal, sizeof(wal), "%s-wal", index->path);
@@ -161,7 +160,7 @@ static int open_writer(struct fr_index *index, bool alone)
 
 	if (r < 0)
 		return r;
-	sqlite3_busy_timeout(index->db, BUSY_MS);
+	sqlite3_busy_timeout(index->db, FR_INDEX_BUSY_MS);
 	r = check_version(index);
 	if (r < 0 && (r != -ENODATA || !alone))
 		return r;

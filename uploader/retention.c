@@ -200,15 +200,24 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
 	return r;
 }
 
-/* Bytes of the segments and logs in spool/ (not quarantine: that is salvage's), and of the index. */
+/*
+ * Bytes of the segments and logs in spool/ (not quarantine: that is salvage's), and of the index: of the pages in use, because
+ * a reader can keep the file and its journal from shrinking for a while, and that is no reason to drop more.
+ */
 static uint64_t measure(struct fr_index *index)
 {
-	static const char *const files[] = { "index.db", "index.db-wal", "spool/acks.log", "spool/retention.log" };
+	static const char *const files[] = { "spool/acks.log", "spool/retention.log" };
 	char path[FR_PATH_MAX + 32];
-	uint64_t bytes = 0;
 	struct dirent *entry;
+	uint64_t bytes = 0;
+	int64_t used;
 	struct stat st;
 	DIR *dir;
+
+	if (fr_db_int(index,
+		      "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+		      &used) == 0)
+		bytes = (uint64_t)used;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", index->state, files[i]);
@@ -226,12 +235,16 @@ static uint64_t measure(struct fr_index *index)
 	return bytes;
 }
 
-/* Gives pages that events left back to the file system. */
+/* Gives pages that events left back to the file system, as far as readers allow it now. */
 static int shrink(struct fr_index *index)
 {
 	int r = fr_db_exec(index, "PRAGMA incremental_vacuum");
 
-	return r < 0 ? r : fr_db_exec(index, "PRAGMA wal_checkpoint(TRUNCATE)");
+	sqlite3_busy_timeout(index->db, 100);
+	if (!r)
+		r = fr_db_exec(index, "PRAGMA wal_checkpoint(TRUNCATE)");
+	sqlite3_busy_timeout(index->db, FR_INDEX_BUSY_MS);
+	return r;
 }
 
 static int drop_where(struct fr_index *index, const char *where, uint64_t value, struct fr_retention_stats *stats, bool *ret_any)

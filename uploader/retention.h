@@ -23,7 +23,10 @@ struct fr_retention_stats {
 	uint64_t bytes_after; /* of spool and index.db */
 };
 
-/* Call after fr_index_update(). Idempotent; may be killed anywhere. */
+/*
+ * Call after fr_index_update(). Idempotent; may be killed anywhere. Holds the cap when it returns, unless not even an
+ * empty index fits; what salvage adds to the spool before the next call comes on top.
+ */
 int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, struct fr_retention_stats *ret_stats);
 
 #endif

@@ -283,7 +283,9 @@ TEST(test_retention_stays_below_its_cap)
 {
 	struct fr_retention limits = { .max_bytes = 1500 << 10 };
 	struct fr_retention_stats stats;
-	struct fr_index *index;
+	struct fr_index *index, *reader;
+	struct fr_cursor *cursor;
+	struct fr_event event;
 	struct scratch s;
 	struct writer w;
 	char *text;
@@ -296,7 +298,13 @@ TEST(test_retention_stays_below_its_cap)
 		writer_done(&w);
 	}
 	index = index_now(&s, NULL);
+	/* a reader in the middle of its work holds the journal: no reason to drop more */
+	assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &reader), 0);
+	assert_int_equal(fr_query_open(reader, &(struct fr_query){ 0 }, &cursor), 0);
+	assert_int_equal(fr_query_next(cursor, &event), 1);
 	assert_int_equal(fr_retention_run(index, &limits, &stats), 0);
+	fr_query_close(cursor);
+	fr_index_close(reader);
 	assert_true(stats.segments > 0 && stats.segments < 30);
 	assert_true(stats.bytes_after <= limits.max_bytes);
 	assert_true(stats.bytes_after > limits.max_bytes / 2);
