@@ -19,14 +19,15 @@
 #include "recorder/core/paths.h"
 
 static const char help[] =
-	"What follows the options is KEY=VALUE... (an event with these fields), else a text; - reads a line of standard input\n"
-	"at a time, until its end. Numbers become numbers. Works with and without a daemon.\n"
+	"What follows the options is KEY=VALUE... (an event with these fields), else a\n"
+	"text; - reads a line of standard input at a time, until its end. Numbers become\n"
+	"numbers. Works with and without a daemon.\n"
 	"\n"
 	"Options:\n"
 	"  -p, --provider NAME   whose event it is (default: shell)\n"
-	"      --guid GUID       the provider's GUID (default: one that is made of its name)\n"
-	"  -l, --level LEVEL     critical, error, warning, info (default), verbose or 1 to 5\n"
-	"  -e, --event NAME      the event's name, for KEY=VALUE and --json (default: event, message)\n"
+	"      --guid GUID       its GUID (default: one that is made of its name)\n"
+	"  -l, --level LEVEL     critical, error, warning, info (default) or verbose\n"
+	"  -e, --event NAME      the event's name, for KEY=VALUE and --json\n"
 	"      --session NAME    in a session of that name\n"
 	"  -j, --json TEXT       a JSON text; with -: each line is one\n"
 	"\n"
@@ -34,7 +35,7 @@ static const char help[] =
 	"\n"
 	"Examples:\n"
 	"  flightrec emit backup started\n"
-	"  flightrec emit -p acme.backup -e finished files=1204 bytes=98123443 target=/srv\n"
+	"  flightrec emit -p acme.backup -e finished files=1204 target=/srv\n"
 	"  flightrec emit -p acme.backup -l error --json '{\"code\":7}'\n"
 	"  tail -F app.log | flightrec emit -p acme.app -\n";
 

@@ -124,7 +124,7 @@ int fr_help(const char *name, const char *text)
 
 static int print_table(void)
 {
-	puts("flightrec - a flight recorder for Linux: what happened in the last seconds before it died?\n\n"
+	puts("flightrec - a flight recorder for Linux: what happened before it died?\n\n"
 	     "Usage: flightrec COMMAND [ARGUMENT...]\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (commands[i].run)
@@ -133,11 +133,12 @@ static int print_table(void)
 	     "Examples:\n"
 	     "  flightrec show -n 50                 the last 50 events of this machine\n"
 	     "  flightrec show --since '5 min ago' --level error\n"
-	     "  flightrec show crashed.ring          a ring of another machine; needs no root and no index\n"
+	     "  flightrec show crashed.ring          a ring of another machine, without root\n"
 	     "  flightrec emit --level warning disk almost full\n"
 	     "\n"
 	     "`flightrec COMMAND --help` has options and examples; flightrec(1) has all of it.\n"
-	     "Exit codes: 0 good, 1 failed, 2 wrong usage, 3 read but damage was found, 4 nothing there.");
+	     "Exit codes: 0 good, 1 failed, 2 wrong usage, 3 read but damage was found,\n"
+	     "4 nothing there.");
 	return FR_EXIT_GOOD;
 }
 

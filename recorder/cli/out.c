@@ -210,3 +210,18 @@ const char *fr_duration_text(char buf[32], uint64_t ns)
 		snprintf(buf, 32, "%llu d %llu h", s / 86400, s % 86400 / 3600);
 	return buf;
 }
+
+const char *fr_duration_short(char buf[32], uint64_t ns)
+{
+	unsigned long long s = ns / 1000000000;
+
+	if (s < 120)
+		return fr_duration_text(buf, ns);
+	if (s < 7200)
+		snprintf(buf, 32, "%llu min", s / 60);
+	else if (s < 2 * 86400)
+		snprintf(buf, 32, "%llu h", s / 3600);
+	else
+		snprintf(buf, 32, "%llu d", s / 86400);
+	return buf;
+}

@@ -47,6 +47,8 @@ const char *fr_count_text(char buf[32], uint64_t count);
 const char *fr_size_text(char buf[32], uint64_t bytes);
 /* 850 ms, 12 s, 5 min, 3 h 20 min, 2 d 4 h */
 const char *fr_duration_text(char buf[32], uint64_t ns);
+/* The same in one unit, for a column: 850 ms, 75 min, 30 h. */
+const char *fr_duration_short(char buf[32], uint64_t ns);
 
 /* malloc that does not fail. */
 void *fr_cli_alloc(size_t size);

@@ -18,10 +18,12 @@
 #include "recorder/core/host.h"
 
 static const char help[] =
-	"PROVIDER is a name, a GUID, or the beginning of names followed by *. LEVEL is off, critical, error, warning, info,\n"
-	"verbose or 0 to 5: this level and graver ones are recorded. KEYWORDS is a number of 56 bits (0xff); without it, all.\n"
-	"Every thread of every process sees it within a millisecond, and processes that start later begin with it.\n"
-	"The daemon does it; without one, this does, for the rings that you may write.\n"
+	"PROVIDER is a name, a GUID, or the beginning of names followed by *. LEVEL is\n"
+	"off, critical, error, warning, info, verbose or 0 to 5: this level and graver\n"
+	"ones are recorded. KEYWORDS is a number of 56 bits (0xff); without it, all.\n"
+	"Every thread of every process sees it within a millisecond, and processes that\n"
+	"start later begin with it. The daemon does it; without one, this does, for the\n"
+	"rings that you may write.\n"
 	"\n"
 	"Examples:\n"
 	"  flightrec set acme.shop verbose\n"

@@ -36,7 +36,7 @@
 static const char help[] =
 	"Options:\n"
 	"  -j, --json       everything, as one object\n"
-	"      --state DIR  another state directory than $FLIGHTREC_STATE_DIR or /var/lib/flightrec\n"
+	"      --state DIR  another state directory\n"
 	"\n"
 	"Exit codes: 0 good (with or without a daemon), 4 nothing is recorded here yet.\n"
 	"\n"

@@ -76,7 +76,7 @@ static void daemon_part(const struct status *status, const struct fr_term *term,
 	heading(term, out, "Daemon");
 	if (!json) {
 		if (status->daemon_error == -ENOENT)
-			fr_out_put(out, "not running: applications keep rings of their own; the kernel is not recorded\n");
+			fr_out_put(out, "not running: applications keep their own rings; no kernel events\n");
 		else
 			fr_out_printf(out, "%sno answer%s: %s\n", fr_paint(term, FR_RED), fr_paint(term, FR_PLAIN),
 				      fr_why(status->daemon_error));
@@ -109,8 +109,8 @@ static void stores_part(const struct status *status, const struct fr_term *term,
 
 		heading(term, out, "Store");
 		escaped(out, store->path);
-		fr_out_printf(out, ": %s (%s)", store->tier, store->measured);
-		fr_out_printf(out, ", %llu ring%s, %s", (unsigned long long)store->rings, store->rings == 1 ? "" : "s",
+		fr_out_printf(out, ": %s (%s)\n           ", store->tier, store->measured);
+		fr_out_printf(out, "%llu ring%s, %s", (unsigned long long)store->rings, store->rings == 1 ? "" : "s",
 			      fr_size_text(text, store->bytes));
 		fr_out_printf(out, ", %s free\n", fr_size_text(text, store->free_bytes));
 		if (*store->survives)
@@ -118,7 +118,8 @@ static void stores_part(const struct status *status, const struct fr_term *term,
 	}
 }
 
-static void lost_column(const struct ring_status *ring, struct fr_out *out)
+/* On a line of its own, since most rings have nothing to say here. */
+static void lost_line(const struct ring_status *ring, const struct fr_term *term, struct fr_out *out)
 {
 	char text[32];
 	bool any = false;
@@ -126,11 +127,13 @@ static void lost_column(const struct ring_status *ring, struct fr_out *out)
 	for (unsigned cause = 0; cause < FRM_LOSS_COUNT; cause++) {
 		if (!ring->lost[cause] || cause == FRM_LOSS_OVERWRITTEN)
 			continue;
-		fr_out_printf(out, "%s%s %s", any ? ", " : "", fr_count_text(text, ring->lost[cause]), fr_loss_name(cause));
+		if (!any)
+			fr_out_put(out, fr_paint(term, FR_YELLOW));
+		fr_out_printf(out, "%s%s %s", any ? ", " : "    lost ", fr_count_text(text, ring->lost[cause]), fr_loss_name(cause));
 		any = true;
 	}
-	if (!any)
-		fr_out_char(out, '-');
+	if (any)
+		fr_out_printf(out, "%s\n", fr_paint(term, FR_PLAIN));
 }
 
 /* "2 min 5 s to 3 s ago" is how far the ring's memory reaches back; of another boot, only its length means something. */
@@ -142,13 +145,13 @@ static void horizon_columns(const struct status *status, const struct ring_statu
 		uint64_t ago = status->now_ns > ring->newest_ns ? status->now_ns - ring->newest_ns : 0;
 		char text[32];
 
-		fr_duration_text(length, ring->newest_ns - ring->oldest_ns);
+		fr_duration_short(length, ring->newest_ns - ring->oldest_ns);
 		if (ring->this_boot)
-			snprintf(newest, sizeof(newest), "%s ago", fr_duration_text(text, ago));
+			snprintf(newest, sizeof(newest), "%s ago", fr_duration_short(text, ago));
 		else
 			snprintf(newest, sizeof(newest), "earlier boot");
 	}
-	fr_out_printf(out, " %13s %15s", length, newest);
+	fr_out_printf(out, " %9s %12s", length, newest);
 }
 
 static void ring_line(const struct status *status, const struct ring_status *ring, const struct fr_term *term, struct fr_out *out)
@@ -167,26 +170,25 @@ static void ring_line(const struct status *status, const struct ring_status *rin
 	before = out->size;
 	escaped(out, ring->super.comm);
 	fr_out_printf(out, "[%u]", ring->super.pid);
-	if (out->size - before < 24)
-		fr_out_pad(out, 24 - (out->size - before));
+	if (out->size - before < 22)
+		fr_out_pad(out, 22 - (out->size - before));
 	fr_out_printf(out, " %s%-5s%s", fr_paint(term, paint), state, paint ? fr_paint(term, FR_PLAIN) : "");
-	fr_out_printf(out, " %8s", fr_size_text(text, ring->super.ring_size));
-	fr_out_printf(out, " %11s", fr_count_text(text, ring->events));
+	fr_out_printf(out, " %7s", fr_size_text(text, ring->super.ring_size));
+	fr_out_printf(out, " %10s", fr_count_text(text, ring->events));
 	horizon_columns(status, ring, out);
 	if (ring->alive && ring->rate >= 0.1)
-		fr_out_printf(out, ring->rate < 10 ? " %6.1f/s " : " %6.0f/s ", ring->rate);
+		fr_out_printf(out, ring->rate < 10 ? " %5.1f/s\n" : " %5.0f/s\n", ring->rate);
 	else
-		fr_out_printf(out, " %8s ", "-");
-	lost_column(ring, out);
-	fr_out_char(out, '\n');
+		fr_out_printf(out, " %7s\n", "-");
+	lost_line(ring, term, out);
 }
 
 static void rings_part(const struct status *status, const struct fr_term *term, struct fr_out *out)
 {
 	if (!status->ring_count)
 		return;
-	fr_out_printf(out, "\n%s  %-24s %-5s %8s %11s %13s %15s %8s %s%s\n", fr_paint(term, FR_DIM), "WRITER", "STATE", "RING",
-		      "EVENTS", "HORIZON", "NEWEST", "RATE", "LOST", fr_paint(term, FR_PLAIN));
+	fr_out_printf(out, "\n%s  %-22s %-5s %7s %10s %9s %12s %7s%s\n", fr_paint(term, FR_DIM), "WRITER", "STATE", "RING",
+		      "EVENTS", "HORIZON", "NEWEST", "RATE", fr_paint(term, FR_PLAIN));
 	for (size_t i = 0; i < status->ring_count; i++)
 		ring_line(status, &status->ring[i], term, out);
 	fr_out_char(out, '\n');
@@ -220,7 +222,7 @@ static void spool_part(const struct status *status, const struct fr_term *term, 
 		fr_out_printf(out, "%llu batch%s waiting, %s\n", (unsigned long long)status->batches,
 			      status->batches == 1 ? "" : "es", fr_size_text(text, status->batch_bytes));
 	else
-		fr_out_put(out, status->upload_on ? "no batch waits\n" : "off: no endpoint is configured, nothing leaves this machine\n");
+		fr_out_put(out, status->upload_on ? "no batch waits\n" : "off: no endpoint is configured; nothing leaves this machine\n");
 }
 
 void status_text(const struct status *status, const struct fr_term *term, struct fr_out *out)

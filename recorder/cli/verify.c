@@ -15,8 +15,9 @@
 #include "recorder/core/check.h"
 
 static const char help[] =
-	"Each record is judged by the rules of the format: its length, its position, its place, its checksum. What is missing is\n"
-	"named by cause: overwritten and torn are the way of things, damaged is what the medium did not keep.\n"
+	"Each record is judged by the rules of the format: its length, its position, its\n"
+	"place, its checksum. What is missing is named by cause: overwritten and torn are\n"
+	"the way of things, damaged is what the medium did not keep.\n"
 	"\n"
 	"Options:\n"
 	"  -j, --json     one object a file\n"
