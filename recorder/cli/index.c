@@ -35,7 +35,7 @@ static const char help[] =
 	"Exit status: 0 good; 3 good, and segments were found that can't be read; 4 --sql found no row; 1 failed.\n"
 	"\n"
 	"Examples:\n"
-	"  flightrec index --sql 'SELECT wall, comm, event, fields FROM events ORDER BY boot_seq, order_ns DESC LIMIT 20'\n"
+	"  flightrec index --sql 'SELECT wall, comm, event, fields FROM events ORDER BY boot_seq DESC, order_ns DESC LIMIT 20'\n"
 	"  flightrec index --sql 'SELECT * FROM event_proc_exit WHERE signal <> 0'\n"
 	"  sqlite3 /var/lib/flightrec/index.db 'SELECT * FROM losses'\n";
 
