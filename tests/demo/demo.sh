@@ -12,7 +12,7 @@ set -euo pipefail
 bin=${O:?O names the build directory}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-demo.XXXXXX")
 export FLIGHTREC_STATE_DIR=$scratch/state FLIGHTREC_RUNTIME_DIR=$scratch/run FLIGHTREC_CONFIG=$scratch/flightrec.conf
-export FLIGHTREC_RING_SIZE=256K FLIGHTREC_PSTORE_DIR= FLIGHTREC_PSTORE_ARCHIVE=
+export FLIGHTREC_RING_SIZE=256K FLIGHTREC_PSTORE_DIR='' FLIGHTREC_PSTORE_ARCHIVE=''
 unset FLIGHTREC_RING_DIR FLIGHTREC_LEVEL FLIGHTREC_LANES FLIGHTREC_POLICY
 started=()
 
