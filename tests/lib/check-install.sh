@@ -22,8 +22,10 @@ fail() {
 	exit 77
 }
 
+# the options of the make that runs us hold here too, but not its job server
+MAKEFLAGS=$(sed -E 's/-j[0-9]*|--jobserver-[a-z]+=[^ ]*//g' <<<"${MAKEFLAGS:-}")
 make_quietly() {
-	make -s --no-print-directory -j1 O="$FR_BUILD" DESTDIR="$root" PREFIX=$prefix "$@" </dev/null
+	make -s --no-print-directory O="$FR_BUILD" DESTDIR="$root" PREFIX=$prefix "$@" </dev/null
 }
 make_quietly install
 

@@ -42,6 +42,8 @@ if [[ ! -e /var/first-boot-is-over ]]; then
 	facts flightrecd.service | report daemon
 	journalctl -b --no-pager -o cat -u flightrecd.service -u flightrec-recover.service | report journal
 	systemctl is-enabled flightrec-upload.timer | report timer
+	systemctl reload flightrecd.service
+	echo $? | report reload
 	flightrec status 2>&1 | report status
 
 	# an application of an ordinary user, killed
@@ -113,6 +115,7 @@ fact() { vm_report "$1" | sed -n "s/^$2=//p"; }
 vm_report daemon
 vm_report journal
 vm_expect "the daemon is up" test "$(fact daemon ActiveState)" = active
+vm_expect "it reads its configuration again when asked" test "$(vm_report reload)" = 0
 vm_expect "uploading is off until somebody configures it" test "$(vm_report timer)" = disabled
 vm_expect "an ordinary user sees nothing of what was recorded" grep -q 'Permission denied' <(vm_report nobody)
 vm_expect "a daemon that hangs is restarted by its watchdog" test "$(fact daemon-hung NRestarts)" -ge 1
