@@ -60,7 +60,7 @@ const struct fr_record *fr_image_record(const struct fr_image *image, size_t i)
 const struct fr_record *fr_image_lane_records(const struct fr_image *image, size_t lane, size_t *ret_count)
 {
 	*ret_count = image->lanes[lane].count;
-	return image->records + image->lanes[lane].first;
+	return *ret_count ? image->records + image->lanes[lane].first : NULL;
 }
 
 size_t fr_image_loss_count(const struct fr_image *image)

@@ -217,8 +217,8 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 			return r;
 		off += fr_record_span(size_of(record));
 	}
-	records = image->records + first;
 	count = image->record_count - first;
+	records = count ? image->records + first : NULL;
 	sort_by_pos(records, count);
 	if (image->flags & FR_IMAGE_LIVE && bytes->hints)
 		while (count && records[count - 1].pos >= bytes->next_pos)
