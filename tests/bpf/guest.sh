@@ -26,7 +26,8 @@ for test in test_events test_machine test_pins; do
 	report $test-status </tmp/status
 done
 GUEST
-vm_seconds=${VM_SECONDS:-280} vm_run ''
+# without cmpxchg16b: as QEMU 7.2 emulates it, Linux 6.12 dies in its memory allocator in most of such runs
+vm_seconds=${VM_SECONDS:-280} vm_run '' -cpu Haswell-v4,-cx16
 for test in test_events test_machine test_pins; do
 	vm_report $test | grep -vE '\[ +(RUN|OK) '
 	vm_expect "$test passes" test "$(vm_report $test-status)" = 0
