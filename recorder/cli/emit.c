@@ -174,13 +174,18 @@ static int emit_words(struct emit *emit, char **words, int count)
 	return emit_text(emit, out.data, out.size);
 }
 
+static bool reads_lines(const struct emit *emit, char **rest, int count)
+{
+	return (count == 1 && strcmp(rest[0], "-") == 0) || (emit->json && strcmp(emit->json, "-") == 0);
+}
+
 static int emit_all(struct emit *emit, char **rest, int count)
 {
 	bool pairs = count > 0 && !emit->json;
 
 	for (int i = 0; i < count; i++)
 		pairs &= is_pair(rest[i]);
-	if ((count == 1 && strcmp(rest[0], "-") == 0) || (emit->json && strcmp(emit->json, "-") == 0))
+	if (reads_lines(emit, rest, count))
 		return emit_lines(emit);
 	if (emit->json)
 		return emit_text(emit, emit->json, strlen(emit->json));
@@ -191,9 +196,10 @@ static int record(struct emit *emit, char **rest, int count)
 {
 	int result;
 
-	/* what a person asks for by hand is recorded at whatever level, unless policy says otherwise; and one event needs no room */
+	/* what a person asks for by hand is recorded at whatever level, unless policy says otherwise; and one event needs little room */
 	setenv("FLIGHTREC_LEVEL", "verbose", 0);
-	setenv("FLIGHTREC_RING_SIZE", "64K", 0);
+	if (!reads_lines(emit, rest, count))
+		setenv("FLIGHTREC_RING_SIZE", "64K", 0);
 	result = flightrec_register(&emit->provider);
 	if (result < 0)
 		return fr_fail("cannot record: no ring could be made: %s", fr_why(result));

@@ -130,7 +130,7 @@ int fr_cmd_set(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct fr_proto_request request = { .op = FR_PROTO_GATE };
-	struct fr_proto_answer answer;
+	struct fr_proto_answer answer = { 0 };
 	struct fr_gate_rule rule = { 0 };
 	struct direct direct = { 0 };
 	int option, result;

@@ -188,7 +188,13 @@ struct kept {
 static void print_kept(struct show *show, struct kept *kept, size_t count, size_t first)
 {
 	struct fr_out FR_OUT_CLEANUP out = { 0 };
+	char text[32];
 
+	if (show->last_unasked && !show->follow && !show->renderer.json && count == show->last) {
+		fr_out_printf(&out, "%s-- the last %s events; -n 0 shows all --%s\n", fr_paint(&show->renderer.term, FR_DIM),
+			      fr_count_text(text, count), fr_paint(&show->renderer.term, FR_PLAIN));
+		fr_term_write(&out);
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct kept *one = &kept[(first + i) % count];
 
@@ -323,7 +329,8 @@ int fr_cmd_show(int argc, char **argv)
 	show.file_count = argc - optind;
 	if (fr_term_init(&show.renderer.term, color) < 0)
 		return fr_usage("show", "--color %s: want auto, always or never", color);
-	if (show.last == UINT64_MAX)
+	show.last_unasked = show.last == UINT64_MAX;
+	if (show.last_unasked)
 		show.last = show.follow ? LAST_TO_FOLLOW : show.renderer.term.tty ? LAST_ON_TERMINAL : 0;
 	result = run(&show);
 	show_done(&show);

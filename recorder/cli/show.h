@@ -17,6 +17,7 @@ struct show {
 	int file_count;
 	const char *boot, *around;
 	uint64_t last; /* 0: all */
+	bool last_unasked; /* nobody asked for `last`: say that there may be more */
 	bool follow, losses;
 	/* used */
 	struct fr_match match;

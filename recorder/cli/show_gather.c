@@ -254,7 +254,7 @@ static void wake_daemon(void)
 {
 	struct fr_proto_request request = { .op = FR_PROTO_STATUS };
 	char *text = fr_cli_alloc(FR_PROTO_TEXT_MAX + 1);
-	struct fr_proto_answer answer;
+	struct fr_proto_answer answer = { 0 };
 
 	fr_ask(&request, &answer, text, WAKE_MS);
 	free(text);

@@ -261,7 +261,7 @@ static int take_upload(void *ctx, const struct fr_ini_entry *entry, char *why, s
 static void ask_daemon(struct status *status)
 {
 	struct fr_proto_request request = { .op = FR_PROTO_STATUS };
-	struct fr_proto_answer answer;
+	struct fr_proto_answer answer = { 0 };
 	char *text = fr_cli_alloc(FR_PROTO_TEXT_MAX + 1);
 
 	status->daemon_error = fr_ask(&request, &answer, text, FR_ASK_PATIENT_MS);
