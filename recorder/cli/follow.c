@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -218,7 +219,7 @@ static void forget(struct follow *follow)
 int show_follow(struct show *show)
 {
 	struct follow follow = { .show = show, .first = true };
-	const struct timespec pause = { 0, ROUND_NS };
+	struct pollfd reader = { .fd = STDOUT_FILENO };
 
 	fr_term_flush();
 	for (;; follow.first = false) {
@@ -228,6 +229,16 @@ int show_follow(struct show *show)
 		print_round(&follow);
 		fr_timeline_free(follow.timeline);
 		forget(&follow);
-		nanosleep(&pause, NULL);
+		/* sleeps, unless whoever reads us goes away */
+		if (poll(&reader, 1, ROUND_NS / 1000000) > 0) {
+			if (reader.revents & POLLERR)
+				break;
+			nanosleep(&(struct timespec){ 0, ROUND_NS }, NULL);
+		}
 	}
+	while (follow.count)
+		free(follow.ring[--follow.count]);
+	free(follow.ring);
+	free(follow.segment);
+	return FR_EXIT_GOOD;
 }

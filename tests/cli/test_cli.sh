@@ -262,6 +262,7 @@ holds follow is "$(sed 's/^[^]]*\] *//' followed | grep -v '^--')" $'info  acme.
 export FLIGHTREC_STATE_DIR=$work/state
 holds broken_pipe bash -c 'set -o pipefail; flightrec show --json | head -n 1 >/dev/null; exit "${PIPESTATUS[0]}"'
 holds broken_pipe_is_quiet is "$( { flightrec show | head -n 1 >/dev/null; } 2>&1)" ""
+holds follow_ends_with_its_reader timeout 5 bash -c 'flightrec show -f state/rings/batch.ring | head -n 1 >/dev/null'
 if [[ -c /dev/full ]]; then
 	golden full_disk 'flightrec show >/dev/full'
 fi
@@ -273,6 +274,9 @@ if flightrec help recover >/dev/null 2>&1 && [[ $(flightrec help) == *' recover 
 	flightrec recover --pstore "" --archive "" >/dev/null
 	flightrec show >from_spool
 	holds same_from_spool diff -u from_rings from_spool
+	golden verify_segment 'flightrec verify state/spool/72696e672d6261746368000000000000-000000.frs'
+	head -c 3000 state/spool/72696e672d6261746368000000000000-000000.frs >unsealed.frs
+	golden verify_unsealed 'flightrec verify unsealed.frs'
 	if [[ $(flightrec help) == *' index '* ]]; then
 		flightrec index >/dev/null
 		# how a death is told differs; what happened at the same instant may change places
