@@ -29,7 +29,8 @@ FR_PROBE(proc_exec, sched_process_exec)
 		if (bpf_probe_read_user(e->argv, sizeof(e->argv), (void *)start) == 0)
 			e->argv_size = sizeof(e->argv);
 	} else {
-		size &= sizeof(e->argv) - 1; /* for the verifier */
+		barrier_var(size); /* or a compiler that knows size drops what the verifier needs */
+		size &= sizeof(e->argv) - 1;
 		if (size && bpf_probe_read_user(e->argv, size, (void *)start) == 0)
 			e->argv_size = size;
 	}
