@@ -42,6 +42,7 @@ daemon() { # starts flightrecd, which answers on its socket when it is ready
 	started+=("$daemon")
 	wait_for 20 "$FLIGHTREC_RUNTIME_DIR/socket"
 }
+fell() { { kill -KILL "$1" && wait "$1"; } 2>/dev/null || true; } # PID: and the shell does not remark on it
 value() { sed -n "s/.*\b$1=\([0-9]*\).*/\1/p" <<<"$2"; } # NAME TEXT: the number after NAME=
 
 mkdir -p "$scratch/run"
@@ -63,16 +64,13 @@ echo "pids $closing closes in order, $crashing will follow a bad pointer, $torn 
 say "Deaths: one by SIGSEGV, one by SIGKILL between reserve and commit"
 wait "$crashing" 2>/dev/null || true
 wait_for 20 "$scratch/reserved"
-kill -KILL "$torn"
-wait "$torn" 2>/dev/null || true
+fell "$torn"
 echo "$crashing has crashed, $torn was killed inside a record"
 
 say "The daemon is killed, too; a till dies at a random instant while nobody watches; the daemon comes back"
-kill -KILL "$daemon"
-wait "$daemon" 2>/dev/null || true
+fell "$daemon"
 sleep "0.$((RANDOM % 300 + 100))"
-kill -KILL "$killed"
-wait "$killed" 2>/dev/null || true
+fell "$killed"
 wait "$closing" || die "the till that closes in order failed"
 : >"$scratch/flightrecd.log"
 daemon
