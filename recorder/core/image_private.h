@@ -44,7 +44,7 @@ struct fr_image {
 	struct frm_anchor anchors[FRM_ANCHORS_MAX];
 	size_t anchor_count;
 	struct text *texts;
-	size_t text_count;
+	size_t text_count, text_room;
 	struct arena *arena; /* strings of descriptors */
 };
 

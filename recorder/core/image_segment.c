@@ -2,9 +2,10 @@
 /*
  * image_segment.c - the reading side of a segment: chunks, each with its checksum, up to the seal.
  *
- * A chunk whose checksum fails ends nothing: its header's size may still lead to the next one, and the records of a lane
- * chunk prove themselves one by one. What the chunk promised and does not hold is counted as damaged. The losses that salvage
- * named are taken as they stand.
+ * The seal is the file's last chunk, so it is looked for at the end. A chunk whose checksum fails ends nothing: the next one is
+ * where its header says, if one holds there, else the next place where one holds. What lies in between is read for what it
+ * claims to be, as far as entries prove themselves: the superblock, descriptors, the records of a lane. What a lane's chunk
+ * promised and does not hold is counted as damaged. The losses that salvage named are taken as they stand.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,20 +13,61 @@
 #include "recorder/core/image_private.h"
 #include "recorder/core/ring.h"
 
-static bool chunk_ok(const struct frm_chunk *chunk)
+#define TEXTS_MAX 4096
+
+/* Checksummed in vain, at most; see scan.c. */
+struct patience {
+	uint64_t bytes;
+};
+
+/* A chunk that lies within `room` bytes and whose checksum holds. */
+static bool chunk_ok(const struct frm_chunk *chunk, uint64_t room, struct patience *patience)
 {
-	return chunk->crc == fr_check_crc(NULL, chunk, chunk->size, offsetof(struct frm_chunk, crc));
+	if (room < sizeof(*chunk) || chunk->size < sizeof(*chunk) || chunk->size > room || chunk->size > patience->bytes)
+		return false;
+	if (chunk->crc == fr_check_crc(NULL, chunk, chunk->size, offsetof(struct frm_chunk, crc)))
+		return true;
+	patience->bytes -= chunk->size;
+	return false;
 }
 
-static bool seals(const struct frm_chunk *chunk, uint64_t at)
+static uint64_t padded(uint64_t size)
 {
-	return chunk->type == FRM_CHUNK_SEAL && chunk->size == sizeof(*chunk) + sizeof(struct frm_seal) && chunk_ok(chunk) &&
-	       ((const struct frm_seal *)(chunk + 1))->bytes == at; /* I19 */
+	return (size + 7) & ~7ull;
 }
 
-static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk)
+/* Where the seal is, or 0: a file without one is no segment (I19). */
+static uint64_t find_seal(const unsigned char *bytes, uint64_t size)
 {
-	uint64_t size = chunk->size - sizeof(*chunk);
+	const uint64_t length = sizeof(struct frm_chunk) + sizeof(struct frm_seal);
+	struct patience patience = { length };
+	const struct frm_chunk *chunk;
+
+	if (size % 8 || size < sizeof(struct frm_segment) + length)
+		return 0;
+	chunk = (const struct frm_chunk *)(bytes + size - length);
+	if (chunk->type != FRM_CHUNK_SEAL || chunk->size != length || !chunk_ok(chunk, length, &patience) ||
+	    ((const struct frm_seal *)(chunk + 1))->bytes != size - length)
+		return 0;
+	return size - length;
+}
+
+/* Where the chunk after the one at `at` begins, which itself holds or not. */
+static uint64_t next_chunk(const unsigned char *bytes, uint64_t at, uint64_t end, bool holds, struct patience *patience)
+{
+	const struct frm_chunk *chunk = (const struct frm_chunk *)(bytes + at);
+	uint64_t next = chunk->size <= end - at ? at + padded(chunk->size) : 0;
+
+	if (holds || (next > at && (next == end || (next < end && chunk_ok((const struct frm_chunk *)(bytes + next), end - next, patience)))))
+		return next;
+	for (next = at + 8; next < end; next += 8)
+		if (chunk_ok((const struct frm_chunk *)(bytes + next), end - next, patience))
+			return next;
+	return end;
+}
+
+static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk, uint64_t size)
+{
 	const unsigned char *bytes = (const unsigned char *)(chunk + 1);
 	const struct frm_super *super = (const struct frm_super *)bytes;
 	int r;
@@ -40,11 +82,11 @@ static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk
 	return fr_image_merge_meta(image, bytes, bytes);
 }
 
-static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk)
+static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk, uint64_t size, bool holds)
 {
 	const struct frm_chunk_lane *lane = (const struct frm_chunk_lane *)(chunk + 1);
-	uint64_t size = chunk->size - sizeof(*chunk);
 	struct fr_lane_info *info;
+	uint64_t promised;
 	int r;
 
 	if (size < sizeof(*lane) || lane->lane >= image->super.lane_count)
@@ -61,8 +103,15 @@ static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk
 		info->owner[i].name[sizeof(info->owner[i].name) - 1] = '\0';
 	}
 	r = fr_scan_stream(image, lane->lane, (const unsigned char *)(lane + 1), size - sizeof(*lane));
-	if (r == 0 && info->records < lane->record_count) {
-		struct fr_loss loss = { .lane = lane->lane, .cause = FRM_LOSS_DAMAGED, .count = lane->record_count - info->records };
+	if (!holds && !info->records) /* its number is damaged: leave the lane to the chunk that has it */
+		memset(info, 0, sizeof(*info));
+	promised = (size - sizeof(*lane)) / sizeof(struct frm_record);
+	if (lane->record_count < promised) /* the number itself may be what is damaged */
+		promised = lane->record_count;
+	if (r == 0 && info->records < promised) {
+		struct fr_loss loss = { .lane = info->readable ? lane->lane : FRM_LANE_NONE,
+					.cause = FRM_LOSS_DAMAGED,
+					.count = promised - info->records };
 
 		r = fr_image_add_loss(image, &loss);
 	}
@@ -100,7 +149,7 @@ static void read_chunk_text(struct fr_image *image, const struct frm_chunk *chun
 	memcpy(&name_len, bytes, sizeof(name_len));
 	if (name_len > size - sizeof(name_len) || name_len > 4096)
 		return;
-	name = fr_image_alloc(image, name_len + 1u);
+	name = image->text_count < image->text_room ? fr_image_alloc(image, name_len + 1u) : NULL;
 	if (!name)
 		return;
 	memcpy(name, bytes + sizeof(name_len), name_len);
@@ -112,8 +161,8 @@ static void read_chunk_text(struct fr_image *image, const struct frm_chunk *chun
 int fr_image_read_segment(struct fr_image *image, size_t size)
 {
 	const struct frm_segment *segment = (const struct frm_segment *)image->bytes;
-	bool sealed = false;
-	size_t at = sizeof(*segment), texts = 0;
+	struct patience patience = { 16 * (uint64_t)size };
+	uint64_t at = sizeof(*segment), end, texts = 0;
 	int r = 0;
 
 	if (size < sizeof(*segment))
@@ -123,39 +172,32 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 	if (segment->crc != fr_check_crc(NULL, segment, sizeof(*segment), offsetof(struct frm_segment, crc)))
 		return -EBADMSG;
 	image->segment = *segment;
-	/* first the seal: without it, nothing in here is promised */
-	for (size_t i = at; i + sizeof(struct frm_chunk) <= size;) {
-		const struct frm_chunk *chunk = (const struct frm_chunk *)(image->bytes + i);
-
-		if (chunk->size < sizeof(*chunk) || chunk->size > size - i)
-			break;
-		texts += chunk->type == FRM_CHUNK_TEXT;
-		sealed = seals(chunk, i);
-		i += (chunk->size + 7) & ~7ull;
-	}
-	if (!sealed)
+	end = find_seal(image->bytes, size);
+	if (!end)
 		return -ENODATA;
+	for (uint64_t i = at; i + sizeof(struct frm_chunk) <= end; i += 8)
+		texts += ((const struct frm_chunk *)(image->bytes + i))->type == FRM_CHUNK_TEXT; /* at most so many */
+	if (texts > TEXTS_MAX)
+		texts = TEXTS_MAX;
+	image->text_room = texts;
 	image->texts = fr_image_alloc(image, (texts + 1) * sizeof(*image->texts));
 	if (!image->texts)
 		return -ENOMEM;
-	while (r == 0 && at + sizeof(struct frm_chunk) <= size) {
+	while (r == 0 && at + sizeof(struct frm_chunk) <= end) {
 		const struct frm_chunk *chunk = (const struct frm_chunk *)(image->bytes + at);
-		bool ok;
+		bool holds = chunk_ok(chunk, end - at, &patience);
+		uint64_t next = next_chunk(image->bytes, at, end, holds, &patience), body;
 
-		if (chunk->size < sizeof(*chunk) || chunk->size > size - at)
-			break;
-		ok = chunk_ok(chunk);
-		if (chunk->type == FRM_CHUNK_META)
-			r = read_chunk_meta(image, chunk);
-		else if (!image->meta)
-			r = -EBADMSG; /* the meta comes first, or nothing can be judged */
+		body = (holds ? chunk->size : next - at) - sizeof(*chunk);
+		if (!image->meta) /* the meta comes first, or nothing can be judged */
+			r = chunk->type == FRM_CHUNK_META || !holds ? read_chunk_meta(image, chunk, body) : -EBADMSG;
 		else if (chunk->type == FRM_CHUNK_LANE)
-			r = read_chunk_lane(image, chunk);
-		else if (chunk->type == FRM_CHUNK_LOSSES && ok)
+			r = read_chunk_lane(image, chunk, body, holds);
+		else if (chunk->type == FRM_CHUNK_LOSSES && holds)
 			r = read_chunk_losses(image, chunk);
-		else if (chunk->type == FRM_CHUNK_TEXT && ok)
+		else if (chunk->type == FRM_CHUNK_TEXT && holds)
 			read_chunk_text(image, chunk);
-		at += (chunk->size + 7) & ~7ull;
+		at = next;
 	}
 	return r == 0 && !image->meta ? -EBADMSG : r;
 }
