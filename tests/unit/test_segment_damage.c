@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_segment_damage.c - every prefix and every single flipped bit of a segment: a spool lies on disks for weeks.
+ */
+#include "tests/unit/unit.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "recorder/core/image.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEP 61
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define STEP 61
+#endif
+#endif
+#ifndef STEP
+#define STEP 1
+#endif
+
+#define SUPER_END (128 + 16 + 2048)
+
+static unsigned char *bytes;
+static size_t size;
+static struct fr_image *whole;
+
+static int setup(void **state UNUSED)
+{
+	FILE *file = fopen("tests/golden/v1.0.frs", "r");
+	struct stat st;
+
+	if (!file || fstat(fileno(file), &st) < 0)
+		return -1;
+	size = (size_t)st.st_size;
+	bytes = malloc(size);
+	if (fread(bytes, 1, size, file) != size)
+		return -1;
+	fclose(file);
+	return fr_image_from_memory(bytes, size, 0, &whole);
+}
+
+static int teardown(void **state UNUSED)
+{
+	fr_image_close(whole);
+	free(bytes);
+	return 0;
+}
+
+/* Records of the damaged segment are some of the whole one's, unchanged and in order. Returns how many are missing. */
+static size_t missing(const struct fr_image *image)
+{
+	size_t have = 0, gone = 0;
+
+	for (size_t i = 0; i < fr_image_record_count(whole); i++) {
+		const struct fr_record *want = fr_image_record(whole, i), *got;
+
+		got = have < fr_image_record_count(image) ? fr_image_record(image, have) : NULL;
+		if (!got || got->lane != want->lane || got->seq != want->seq) {
+			gone++;
+			continue;
+		}
+		assert_memory_equal(got->head, want->head, 40 + want->payload_size);
+		have++;
+	}
+	assert_int_equal(have, fr_image_record_count(image)); /* nothing invented */
+	return gone;
+}
+
+/*
+ * Records that a damaged byte may cost: the one it lies in; all of a lane, if it lies in the head of the lane's chunk, which names
+ * the lane; none elsewhere.
+ */
+static size_t may_cost(size_t byte)
+{
+	size_t at = sizeof(struct frm_segment);
+
+	while (at < size) {
+		const struct frm_chunk *chunk = (const struct frm_chunk *)(bytes + at);
+		const struct frm_chunk_lane *lane = (const struct frm_chunk_lane *)(chunk + 1);
+		size_t next = at + ((chunk->size + 7) & ~7ull);
+
+		if (byte < next && chunk->type != FRM_CHUNK_LANE)
+			return 0;
+		if (byte < next)
+			return byte < at + sizeof(*chunk) + sizeof(*lane) ? lane->record_count : 1;
+		at = next;
+	}
+	return 0;
+}
+
+static void flip(uint64_t bit)
+{
+	struct fr_image *image = NULL;
+	size_t byte = bit / 8, seal = size - 32, gone;
+	int r;
+
+	bytes[byte] ^= (unsigned char)(1 << bit % 8);
+	r = fr_image_from_memory(bytes, size, 0, &image);
+	bytes[byte] ^= (unsigned char)(1 << bit % 8);
+	if (byte < SUPER_END || byte >= seal) { /* what there is only once: refused or read */
+		assert_true(r == 0 || r == -EBADMSG || r == -ENODATA || r == -EPROTONOSUPPORT);
+		if (r == 0) {
+			assert_int_equal(missing(image), 0);
+			fr_image_close(image);
+		}
+		return;
+	}
+	if (r < 0)
+		fail_msg("bit %u of byte %zu: %s", (unsigned)(bit % 8), byte, fr_image_strerror(r));
+	gone = missing(image);
+	if (gone > may_cost(byte))
+		fail_msg("bit %u of byte %zu costs %zu records", (unsigned)(bit % 8), byte, gone);
+	fr_image_close(image);
+}
+
+static void in_parallel(uint64_t count, void (*check)(uint64_t))
+{
+	pid_t child[2];
+	int status;
+
+	for (uint64_t w = 0; w < 2; w++) {
+		child[w] = fork();
+		assert_true(child[w] >= 0);
+		if (child[w])
+			continue;
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
+		for (uint64_t i = w; i < count; i += 2)
+			check(i * STEP);
+		_exit(0);
+	}
+	for (int w = 0; w < 2; w++) {
+		assert_int_equal(waitpid(child[w], &status, 0), child[w]);
+		assert_int_equal(status, 0);
+	}
+}
+
+TEST(test_I9_every_single_flipped_bit_of_a_segment)
+{
+	in_parallel(size * 8 / STEP, flip);
+}
+
+TEST(test_I19_no_prefix_of_a_segment_is_a_segment)
+{
+	for (size_t cut = 0; cut < size; cut += STEP) {
+		struct fr_image *image = NULL;
+		int r = fr_image_from_memory(bytes, cut, 0, &image);
+
+		if (r == 0)
+			fail_msg("%zu bytes of %zu are taken for a segment", cut, size);
+		assert_true(r == -EBADMSG || r == -ENODATA);
+	}
+}
+
+TEST(test_I19_a_segment_with_something_behind_its_seal_is_none)
+{
+	unsigned char *longer = calloc(1, size + 64);
+	struct fr_image *image = NULL;
+
+	memcpy(longer, bytes, size);
+	assert_int_equal(fr_image_from_memory(longer, size + 64, 0, &image), -ENODATA);
+	memcpy(longer + size, bytes + size - 32, 32); /* its own seal once more */
+	assert_int_equal(fr_image_from_memory(longer, size + 32, 0, &image), -ENODATA);
+	free(longer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_I9_every_single_flipped_bit_of_a_segment),
+		cmocka_unit_test(test_I19_no_prefix_of_a_segment_is_a_segment),
+		cmocka_unit_test(test_I19_a_segment_with_something_behind_its_seal_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
