@@ -226,9 +226,13 @@ void loop_child(struct loop *loop)
 {
 	sigset_t set;
 
+	/* what ends the daemon ends its group: a worker is not to be cut off by it */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	close(loop->epoll); /* else the parent's descriptors would live on in it */
 	loop->epoll = -1;
 }

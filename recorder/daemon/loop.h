@@ -49,7 +49,7 @@ bool loop_timer_is_set(const struct loop_timer *timer);
 
 /* Returns when loop->stop is set: 0 or what epoll_wait says. */
 int loop_run(struct loop *loop);
-/* Gives signals back their default way, in a forked child. */
+/* In a forked child: signals are no longer read from the loop; those that stop the daemon are ignored. */
 void loop_child(struct loop *loop);
 
 #endif

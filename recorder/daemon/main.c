@@ -29,9 +29,10 @@
 #include "recorder/daemon/places.h"
 #include "recorder/daemon/status.h"
 
-#define ANCHOR_MS 300000 /* relation of the clocks, into the own ring */
-#define STATUS_MS 30000	 /* line for the service manager */
-#define FINISH_MS 10000	 /* for a salvage that is under way at the end */
+#define ANCHOR_MS    300000 /* relation of the clocks, into the own ring */
+#define STATUS_MS    30000  /* line for the service manager */
+#define RESERVED_FDS 64	    /* besides those of connections and of writers */
+#define FINISH_MS    10000  /* for a salvage that is under way at the end */
 
 struct lifetime {
 	struct daemon daemon;
@@ -401,6 +402,7 @@ int main(int argc, char **argv)
 {
 	struct daemon *daemon = &life.daemon;
 	char why[FR_INI_TEXT_MAX];
+	unsigned descriptors, reserved;
 	bool only_unload = false;
 	int status;
 
@@ -417,7 +419,9 @@ int main(int argc, char **argv)
 	if (only_unload)
 		return unload(daemon);
 	umask(022);
-	places_raise_limits();
+	descriptors = places_raise_limits();
+	reserved = 2 * (unsigned)daemon->config.connections_max + RESERVED_FDS;
+	daemon->writers.pidfds_max = descriptors > reserved ? descriptors - reserved : 0;
 	daemon->start_ns = fr_clock_boot_ns();
 	if (places_make(daemon) < 0 || places_lock(daemon) < 0 || start(&life) < 0)
 		return 1;

@@ -106,13 +106,15 @@ int places_lock(struct daemon *daemon)
 	return 0;
 }
 
-/* Each living writer costs a descriptor. */
-void places_raise_limits(void)
+unsigned places_raise_limits(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1024;
+	if (limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+	return limit.rlim_cur < 65536 ? (unsigned)limit.rlim_cur : 65536;
 }

@@ -13,6 +13,7 @@ int places_make(struct daemon *daemon); /* state, runtime, rings; says what fail
 int places_lock(struct daemon *daemon); /* one daemon for a state directory; says what fails */
 /* Does a mapping hold what the CPU stores without a write-back of pages? Asked of the kernel, not assumed. */
 bool places_measure_dax(const char *dir);
-void places_raise_limits(void);
+/* Each living writer costs a descriptor: how many may be open after raising the limit as far as it goes. */
+unsigned places_raise_limits(void);
 
 #endif

@@ -3,6 +3,7 @@
 #include "recorder/daemon/salvage_queue.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -128,17 +129,25 @@ static void finished(struct salvage_queue *queue, struct writer *writer,
 	writers_remove(writer);
 }
 
-/* A worker that crashed in a ring: the ring's mark has to say so, and the second try then sets it aside. */
-static void crashed(struct salvage_queue *queue, struct writer *writer,
-		    const struct worker_end *end)
+static bool is_crash(int number)
+{
+	return number == SIGSEGV || number == SIGBUS || number == SIGABRT || number == SIGFPE ||
+	       number == SIGILL || number == SIGSYS || number == SIGTRAP;
+}
+
+/*
+ * A worker that was ended in a ring. If it crashed, the ring's mark has to say so: the second try then sets the ring aside.
+ * Whoever killed it from outside accuses nobody.
+ */
+static void ended(struct salvage_queue *queue, struct writer *writer, const struct worker_end *end)
 {
 	struct fr_spool *spool;
 
-	log_line(
-		LOG_PRIO_WARNING,
-		"ring %s of process %u (%.15s): reading it ended with signal %d; tried once more, then set aside",
-		writer->name, writer->pid, writer->comm, end->signal);
-	if (fr_spool_open(queue->daemon->state, &spool) == 0) {
+	log_line(LOG_PRIO_WARNING,
+		 "ring %s of process %u (%.15s): reading it was ended by signal %d%s", writer->name,
+		 writer->pid, writer->comm, end->signal,
+		 is_crash(end->signal) ? "; tried once more, then set aside" : "; tried again");
+	if (is_crash(end->signal) && fr_spool_open(queue->daemon->state, &spool) == 0) {
 		fr_attempt_blame(spool, end->pid, end->signal);
 		fr_spool_close(spool);
 	}
@@ -165,7 +174,7 @@ static void done(void *ctx, const struct worker_end *end)
 	if (end->result)
 		writer->last_error = end->error < 0 ? writer->last_error : 0;
 	if (end->signal)
-		crashed(queue, writer, end);
+		ended(queue, writer, end);
 	else if (end->error == -ENOENT || (end->error < 0 && gone(writer)))
 		salvage_queue_forget(writer);
 	else if (end->error < 0)

@@ -99,7 +99,7 @@ void server_refuse(struct daemon *daemon, const struct server_peer *peer, int er
 	server_answer(peer, &answer, why, -1);
 }
 
-bool server_may_attach(struct server *server, uint32_t uid)
+bool server_may_ask(struct server *server, uint32_t uid)
 {
 	uint64_t now = fr_clock_boot_ns(), rate = server->daemon->config.attach_rate;
 	struct server_rate *slot = &server->rate[0];
@@ -186,7 +186,11 @@ static void serve(struct daemon *daemon, const struct server_peer *peer,
 		set_gate(daemon, peer, &request);
 		break;
 	case FR_PROTO_STATUS:
-		status_answer(daemon, peer);
+		if (peer->uid != 0 && !server_may_ask(&daemon->server, peer->uid))
+			server_refuse(daemon, peer, -EAGAIN,
+				      "its user asks too often: [server] attach_rate");
+		else
+			status_answer(daemon, peer);
 		break;
 	default:
 		server_refuse(daemon, peer, -ENOSYS, "there is no request number %u", request.op);
@@ -236,6 +240,7 @@ static void sweep(void *ctx)
 				 connection->peer.pid, connection->peer.uid);
 		drop(connection);
 	}
+	loop_enable(&daemon->loop, server->source, true);
 	if (server->first)
 		loop_timer_set(&daemon->loop, &server->sweep, SWEEP_MS);
 }
@@ -316,6 +321,11 @@ static void accept_ready(void *ctx, uint32_t events)
 	for (unsigned i = 0; i < BACKLOG; i++) { /* then the others get their turn */
 		int fd = accept4(daemon->server.socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+			loop_enable(&daemon->loop, daemon->server.source,
+				    false); /* the sweep enables */
+			loop_timer_set(&daemon->loop, &daemon->server.sweep, SWEEP_MS);
+		}
 		if (fd < 0)
 			return;
 		welcome(daemon, fd);

@@ -54,7 +54,7 @@ int server_answer(const struct server_peer *peer, const struct fr_proto_answer *
 /* The same for a refusal, with a line that says why; also to our log. */
 void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* False: this user has had its share of rings for now. */
-bool server_may_attach(struct server *server, uint32_t uid);
+/* False: this user has asked for enough rings and states for now. */
+bool server_may_ask(struct server *server, uint32_t uid);
 
 #endif

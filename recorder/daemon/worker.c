@@ -45,6 +45,17 @@ static void run(worker_job *job, void *ctx, int pipe)
 	_exit(put == (ssize_t)sizeof(answer) ? 0 : 1);
 }
 
+/* A large ring needs memory for a moment: when there is none, the worker goes, and the daemon stays. */
+static void offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t put = fd >= 0 ? write(fd, "500", 3) : 0;
+
+	(void)put;
+	if (fd >= 0)
+		close(fd);
+}
+
 /*
  * Nothing of the daemon's stays open in a worker: no client's socket, no pidfd, no lock that would outlive the daemon. Returns
  * the descriptor that `fd` has now.
@@ -91,6 +102,7 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
 	}
 	if (pid == 0) {
 		prctl(PR_SET_NAME, "flightrecd-work");
+		offer_to_oom_killer();
 		loop_child(loop);
 		alarm(WORKER_TIME_MS / 1000 + 1);
 		run(job, ctx, keep_only(ends[1]));

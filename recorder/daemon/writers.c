@@ -45,8 +45,10 @@ static void stop_watching(struct writer *writer)
 {
 	loop_remove(&writer->daemon->loop, writer->source);
 	writer->source = NULL;
-	if (writer->pidfd >= 0)
+	if (writer->pidfd >= 0) {
 		close(writer->pidfd);
+		writer->daemon->writers.pidfds--;
+	}
 	writer->pidfd = -1;
 }
 
@@ -174,15 +176,17 @@ static void poll_writers(void *ctx)
 static void watch(struct writer *writer)
 {
 	struct writers *writers = &writer->daemon->writers;
-	bool refused = false;
+	bool refused = writers->pidfds >= writers->pidfds_max; /* connections need some, too */
 
 #ifdef FR_TESTPOINTS
-	refused = getenv("FLIGHTREC_TEST_NO_PIDFD") != NULL; /* as on a kernel before 5.3 */
+	refused |= getenv("FLIGHTREC_TEST_NO_PIDFD") != NULL; /* as on a kernel before 5.3 */
 #endif
 	if (writer->pidfd >= 0 && !refused &&
 	    loop_add(&writer->daemon->loop, writer->pidfd, EPOLLIN, pidfd_ready, writer,
-		     &writer->source) == 0)
+		     &writer->source) == 0) {
+		writers->pidfds++;
 		return;
+	}
 	if (writer->pidfd >= 0)
 		close(writer->pidfd);
 	writer->pidfd = -1;

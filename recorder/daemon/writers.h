@@ -51,8 +51,9 @@ struct writer {
 struct writers {
 	struct writer *first;
 	unsigned count, living;
-	uint64_t bytes; /* of the living's rings */
-	int watch;	/* inotify of ring_dir, -1: none */
+	unsigned pidfds, pidfds_max; /* in use; the rest of the living are looked at */
+	uint64_t bytes;		     /* of the living's rings */
+	int watch;		     /* inotify of ring_dir, -1: none */
 	struct loop_timer poll, check;
 	bool polling;
 	uint64_t deaths, abandoned;

@@ -26,3 +26,22 @@ kill -KILL "$second"
 until_true 3 segment_of "$second" reason=died events=3 || fail "the death of who was found again is not seen"
 holds "the same for a writer that a new daemon found"
 stop_daemon
+
+# few descriptors: most writers are looked at, and the socket still answers
+unset FLIGHTREC_TEST_NO_PIDFD binary
+ulimit -n 200
+start_daemon --no-bpf
+pids=()
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
+	spawn "few$i" hold "$i"
+	pids+=("$child")
+done
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do ready "few$i"; done
+status >"$scratch/status" || fail "no status with few descriptors"
+[[ $(grep -o '"pidfd":true' "$scratch/status" | wc -l) == 8 ]] || fail "not 8 of 14 by pidfd: $(grep -o '"pidfd":true' "$scratch/status" | wc -l)"
+kill -KILL "${pids[@]}"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
+	until_true 5 segment_of "${pids[i - 1]}" reason=died "events=$i" || fail "writer $i of 14 is not salvaged: $(heads)"
+done
+holds "with descriptors for 8 of 14 writers, all 14 deaths are seen"
+stop_daemon
