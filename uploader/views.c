@@ -38,7 +38,7 @@ static void view_name(const char *event, char name[NAME_MAX_])
 {
 	size_t i;
 
-	for (i = 0; event[i] && i < NAME_MAX_ - 1; i++) {
+	for (i = 0; i < NAME_MAX_ - 1 && event[i]; i++) {
 		unsigned char c = (unsigned char)event[i];
 
 		name[i] = (char)(c < 0x80 && isalnum(c) ? tolower(c) : '_');
