@@ -32,8 +32,9 @@ static struct {
 
 static void wipe_in_child(void)
 {
-	memset(fr_client, 0, offsetof(struct fr_client, lane));
-	memset(fr_client->lane, 0, sizeof(fr_client->lane));
+	if (fr_client->lane)
+		memset(fr_client->lane, 0, fr_client->lane_count * sizeof(*fr_client->lane));
+	memset(fr_client, 0, sizeof(*fr_client));
 }
 
 int fr_client_setup(void)
@@ -57,7 +58,7 @@ int fr_client_setup(void)
 /* A size such as 65536, 512K or 4M from the environment; `otherwise` when it isn't set, makes no sense or is above `most`. */
 static uint64_t size_from(const char *variable, uint64_t most, uint64_t otherwise)
 {
-	const char *text = getenv(variable);
+	const char *text = secure_getenv(variable); /* who starts a setuid program fills no disk with it, and removes no ring */
 	char *end;
 	uint64_t value;
 
@@ -113,7 +114,8 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 int fr_client_attach(struct fr_client *client)
 {
 	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, DEFAULT_RING_SIZE) };
-	const char *lanes = getenv("FLIGHTREC_LANES"), *policy = getenv("FLIGHTREC_POLICY");
+	const char *lanes = secure_getenv("FLIGHTREC_LANES"), *policy = secure_getenv("FLIGHTREC_POLICY");
+	uint32_t generation = generations % 0xffff + 1, missed;
 	int fd, r;
 
 	if (client->generation)
@@ -129,24 +131,66 @@ int fr_client_attach(struct fr_client *client)
 	r = fd < 0 ? fd : fr_ring_map(fd, &client->ring);
 	if (fd >= 0)
 		close(fd);
+	if (r == 0) {
+		r = fr_lanes_setup(client, generation);
+		if (r < 0)
+			fr_ring_unmap(&client->ring);
+	}
 	if (r < 0) {
-		client->error = r;
+		fr_store_relaxed(&client->error, r);
 		return r;
 	}
 	FR_TESTPOINT("client-attached");
-	client->lane_count = client->ring.super.lane_count;
-	client->own_count = client->lane_count - client->ring.super.shared_lanes;
-	generations = generations % 0xffff + 1;
-	client->generation = generations;
+	generations = generation;
 	client->anchor_due_ns = fr_clock_boot_ns() + 60000000000ull;
-	fr_lanes_setup(client);
 	fr_providers_redeclare(client);
 	fr_modules_declare(client);
 	if (parents_ring.base) /* in a child: until here the gates were read there */
 		munmap(parents_ring.base, parents_ring.size);
 	parents_ring.base = client->ring.base;
 	parents_ring.size = client->ring.size;
+	/* from here on other threads use all this without the lock; pairs with the acquire in fr_client_ready() */
+	fr_store_release(&client->generation, generation);
+	missed = __atomic_exchange_n(&client->missed, 0, __ATOMIC_RELAXED);
+	if (missed)
+		fr_ring_count_loss(&client->ring, FRM_LOSS_DISCARDED_BUSY, missed);
 	return 0;
+}
+
+bool fr_client_enter(struct fr_client *client, int *ret_cancel)
+{
+	if (fr_thread.inside)
+		return false;
+	fr_thread.inside = true;
+	fr_barrier_signal();
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, ret_cancel);
+	pthread_mutex_lock(&client->lock);
+	return true;
+}
+
+void fr_client_leave(struct fr_client *client, int cancel)
+{
+	pthread_mutex_unlock(&client->lock);
+	fr_barrier_signal();
+	fr_thread.inside = false;
+	pthread_setcancelstate(cancel, NULL);
+}
+
+bool fr_client_ready(struct fr_client *client)
+{
+	int cancel;
+
+	if (__builtin_expect(fr_load_acquire(&client->generation) != 0, 1))
+		return true;
+	if (fr_load_relaxed(&client->error))
+		return false;
+	if (!fr_client_enter(client, &cancel)) {
+		fr_add(&client->missed, 1);
+		return false;
+	}
+	fr_client_attach(client);
+	fr_client_leave(client, cancel);
+	return client->generation != 0;
 }
 
 /* exit() is an end in order, also for a program that does not unregister. */

@@ -57,18 +57,15 @@ int fr_builtin_emit(struct flightrec_provider *provider, enum fr_builtin which, 
 	struct flightrec_slot slot;
 	void *payload;
 	int id;
+	FR_KEEP_ERRNO;
 
 	if (!client || !provider->references)
 		return 0;
-	if (!client->generation && !client->error) { /* a child after fork */
-		pthread_mutex_lock(&client->lock);
-		fr_client_attach(client);
-		pthread_mutex_unlock(&client->lock);
-	}
-	if (client->error)
+	if (!fr_client_ready(client))
 		return -ENOBUFS;
 	id = builtin_id(client, provider, which, level);
-	payload = id < 0 ? NULL : fr_client_reserve(&slot, client, (uint16_t)id, session, fr_encode_size(values, count));
+	payload = id < 0 ? NULL :
+			   fr_client_reserve(&slot, client, (uint16_t)id, session, fr_encode_size(values, count), FR_FRAME());
 	if (!payload)
 		return -ENOBUFS;
 	fr_encode(values, count, payload);
@@ -134,16 +131,10 @@ FLIGHTREC_API uint32_t flightrec_session_begin(struct flightrec_provider *provid
 	struct fr_value values[2] = { text_value(name, name ? strlen(name) : 0), text_value(guid, guid ? strlen(guid) : 0) };
 	uint8_t parsed[16];
 	int number;
+	FR_KEEP_ERRNO;
 
-	if (!client || !provider || !provider->references || client->error)
+	if (!client || !provider || !provider->references || !fr_client_ready(client))
 		return 0;
-	if (!client->generation) { /* a child after fork: a ring first */
-		pthread_mutex_lock(&client->lock);
-		fr_client_attach(client);
-		pthread_mutex_unlock(&client->lock);
-		if (client->error)
-			return 0;
-	}
 	number = fr_ring_session_begin(&client->ring, provider->id, guid && fr_uuid_parse(parsed, guid) == 0 ? parsed : NULL,
 				       name ? name : "");
 	if (flightrec_wants(provider, FLIGHTREC_INFO, 0))

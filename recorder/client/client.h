@@ -2,14 +2,20 @@
 /*
  * client.h - the inside of libflightrec: the process's ring and who holds which lane.
  *
- * All of struct fr_client lies in memory that fork wipes in the child (MADV_WIPEONFORK): there, every lane has no
- * size and `generation` is 0, so that the fast path refuses by itself, without a check of its own, and the slow path
- * attaches anew. What must outlive a fork (the list of providers, the count of generations) lies outside.
+ * All of struct fr_client and its lanes lies in memory that fork wipes in the child (MADV_WIPEONFORK): there, every lane has
+ * no size and `generation` is 0, so that the fast path refuses by itself, without a check of its own, and the slow path
+ * attaches anew. The child's lanes lie elsewhere: the old ones stay wiped for good, for a thread may still point at
+ * one. What must outlive a fork (the list of providers, the count of generations) lies outside.
  *
  * LANES. The first own_count lanes are owned: a thread takes one at its first event and keeps it until it exits. The others
  * are shared: borrowed for one record by whoever can't use an own lane - a thread that got none, a signal handler that
  * interrupted its own thread between reserve and commit, a thread that holds a large reservation. `holder` says who: changed
  * by compare-and-swap from 0, back to 0 by a release store. So a lane has one writer at any instant (I7).
+ *
+ * JUMPS. A handler that interrupts an emit and leaves by siglongjmp leaves a lane busy behind it. `busy` is the address of
+ * the frame that reserved (1: a flightrec_reserve() of the application's, which may last); when the same thread is back in a
+ * frame that is no deeper, that frame is gone: the lane is covered and used again. A signal handler on a stack of its own
+ * can't compare, and borrows.
  *
  * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
  * the dead thread's last words stay until a whole lane length was written after them. Lanes never used go first,
@@ -31,21 +37,21 @@ struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighb
 	uint32_t generation; /* of the ring, 1..65535; what event ids are tagged with */
 	uint32_t holder;     /* tid; 0: free */
 	uint32_t owners;     /* how many had it so far */
-	bool shared;
-	uint64_t left_ns;    /* when its last owner left */
+	bool own, shared;    /* neither: in a child after fork, where it is wiped */
+	uint64_t left_ns;    /* when its last owner left; 0: never used */
 };
 
 struct fr_client {
-	uint32_t generation; /* 0: not attached (never, or in a child after fork) */
+	uint32_t generation; /* 0: not attached (never, or in a child after fork); stored last, with release */
 	int32_t error;	     /* why there is no ring */
-	pthread_mutex_t lock; /* attach, providers; zero is unlocked */
+	pthread_mutex_t lock; /* attach, providers; zero is unlocked; see fr_client_enter() */
 	uint32_t lane_count, own_count;
-	uint32_t fresh;	     /* own lanes handed out for the first time, so far */
+	uint32_t missed;     /* events of handlers that interrupted the attaching thread */
 	bool from_daemon;
 	uint64_t anchor_due_ns;
 	struct fr_ring ring;
 	char path[256];
-	struct fr_client_lane lane[FRM_LANES_MAX];
+	struct fr_client_lane *lane; /* lane_count */
 };
 
 /* One per thread. Stale after fork: compare generation. */
@@ -54,14 +60,34 @@ struct fr_thread {
 	uint32_t tid;
 	uint32_t generation;
 	uint32_t borrowed; /* since the thread last looked for a lane of its own */
+	bool inside;	   /* holds the lock, or waits for it */
+	uint64_t taking;   /* the frame that looks for a lane of its own; 0: none does */
 };
 
 extern struct fr_client *fr_client; /* NULL before the first registration */
 extern __thread struct fr_thread fr_thread __attribute__((tls_model("initial-exec")));
 
+/* The address of the calling function's frame. */
+#define FR_FRAME() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
+
+/* "No function sets errno": put first in whatever may make a system call. */
+static inline void fr_errno_restore(const int *saved)
+{
+	errno = *saved;
+}
+#define FR_KEEP_ERRNO __attribute__((cleanup(fr_errno_restore), unused)) const int fr_errno_ = errno
+
 /* attach.c: makes the process's ring, by the daemon or alone, if it has none. The lock is held. */
 int fr_client_attach(struct fr_client *client);
 int fr_client_setup(void); /* makes fr_client itself */
+/*
+ * Takes the lock, and holds off cancellation until fr_client_leave(). False in a signal handler that interrupted its own
+ * thread in here: it would wait for itself.
+ */
+bool fr_client_enter(struct fr_client *client, int *ret_cancel);
+void fr_client_leave(struct fr_client *client, int cancel);
+/* True when there is a ring; makes it in a child after fork. */
+bool fr_client_ready(struct fr_client *client);
 
 /* handshake.c: asks a daemon for a ring: its descriptor; -ENOENT or the like when none answers. */
 int fr_client_ask_daemon(uint64_t ring_size, uint32_t lanes, uint32_t policy);
@@ -70,19 +96,21 @@ int fr_client_ask_daemon(uint64_t ring_size, uint32_t lanes, uint32_t policy);
 void fr_client_make_room(const char *rings, const char *state, uint64_t needed, uint64_t most);
 
 /* lanes.c */
-struct fr_client_lane *fr_lanes_own(struct fr_client *client);	  /* the thread's, taken if need be; NULL */
-struct fr_client_lane *fr_lanes_borrow(struct fr_client *client); /* held until fr_lanes_return(); NULL */
+/* The thread's lane, taken if need be, and not busy; or NULL. `here`: FR_FRAME() of whoever emits. */
+struct fr_client_lane *fr_lanes_own(struct fr_client *client, uint64_t here);
+/* A shared lane, held until fr_lanes_return(); or NULL. */
+struct fr_client_lane *fr_lanes_borrow(struct fr_client *client, uint64_t here);
 void fr_lanes_return(struct fr_client_lane *lane);
-void fr_lanes_setup(struct fr_client *client); /* after attach */
-uint32_t fr_lanes_tid(struct fr_client *client);
+int fr_lanes_setup(struct fr_client *client, uint32_t generation); /* after the ring is mapped */
 
 /* provider.c: declares all registered providers in a new ring and opens their gates. The lock is held. */
 void fr_providers_redeclare(struct fr_client *client);
 /* Sees to it that the event has an id in the present ring. 0, or -errno (the loss is counted). */
 int fr_event_declare(struct fr_client *client, struct flightrec_event *event);
 
-/* emit.c: reserve for events that have no static struct flightrec_event: an id of this ring. */
-void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, uint16_t id, uint32_t session, size_t bytes);
+/* emit.c: reserve for events that have no static struct flightrec_event: an id of this ring. `mark`: FR_FRAME(), or 1. */
+void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, uint16_t id, uint32_t session, size_t bytes,
+			uint64_t mark);
 
 /* builtin.c: ids of the events of the catalogue that the library writes under an application's provider. */
 enum fr_builtin {

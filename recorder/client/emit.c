@@ -71,19 +71,21 @@ static inline void *fill(struct flightrec_slot *slot, struct fr_client_lane *lan
 	return record + 1;
 }
 
-void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, uint16_t id, uint32_t session, size_t bytes)
+void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, uint16_t id, uint32_t session, size_t bytes,
+			uint64_t mark)
 {
-	struct fr_client_lane *lane = fr_lanes_own(client);
+	uint64_t here = mark > 1 ? mark : FR_FRAME();
+	struct fr_client_lane *lane = fr_lanes_own(client, here);
 	struct fr_reservation res;
 	int r;
 
-	if (!lane || lane->lane.busy)
-		lane = fr_lanes_borrow(client);
+	if (!lane)
+		lane = fr_lanes_borrow(client, here);
 	if (!lane) {
 		fr_ring_count_loss(&client->ring, FRM_LOSS_DISCARDED_BUSY, 1);
 		return NULL;
 	}
-	r = fr_lane_reserve(&lane->lane, bytes < FRM_RECORD_MAX ? (uint32_t)bytes : FRM_RECORD_MAX, &res);
+	r = fr_lane_reserve_marked(&lane->lane, bytes < FRM_RECORD_MAX ? (uint32_t)bytes : FRM_RECORD_MAX, mark, &res);
 	if (r == 0)
 		return fill(slot, lane, &res, id, session);
 	if (r == -EMSGSIZE) /* -ENOSPC is counted by the lane */
@@ -94,23 +96,19 @@ void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, u
 }
 
 static __attribute__((noinline)) void *reserve_slow(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session,
-						    size_t bytes)
+						    size_t bytes, uint64_t mark)
 {
 	struct fr_client *client = fr_client;
+	FR_KEEP_ERRNO;
 
-	if (!client || !event->provider)
+	if (!client || !event->provider || !event->provider->references || !fr_client_ready(client) ||
+	    fr_event_declare(client, event) < 0)
 		return NULL;
-	if (!client->generation && !client->error) { /* a child after fork */
-		pthread_mutex_lock(&client->lock);
-		fr_client_attach(client);
-		pthread_mutex_unlock(&client->lock);
-	}
-	if (client->error || fr_event_declare(client, event) < 0)
-		return NULL;
-	return fr_client_reserve(slot, client, (uint16_t)fr_load_relaxed(&event->id), session, bytes);
+	return fr_client_reserve(slot, client, (uint16_t)fr_load_relaxed(&event->id), session, bytes, mark);
 }
 
-FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes)
+static inline void *reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes,
+			    uint64_t mark)
 {
 	struct fr_client_lane *lane = fr_thread.lane;
 	uint32_t id = fr_load_relaxed(&event->id);
@@ -118,11 +116,22 @@ FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flight
 	int r;
 
 	if (__builtin_expect(!lane || lane->lane.busy || id >> 16 != lane->generation || bytes >= FRM_RECORD_MAX, 0))
-		return reserve_slow(slot, event, session, bytes);
-	r = fr_lane_reserve(&lane->lane, (uint32_t)bytes, &res);
+		return reserve_slow(slot, event, session, bytes, mark);
+	r = fr_lane_reserve_marked(&lane->lane, (uint32_t)bytes, mark, &res);
 	if (__builtin_expect(r == 0, 1))
 		return fill(slot, lane, &res, id, session);
-	return r == -ENOSPC ? NULL : reserve_slow(slot, event, session, bytes); /* that one the lane has counted */
+	return r == -ENOSPC ? NULL : reserve_slow(slot, event, session, bytes, mark); /* that one the lane has counted */
+}
+
+FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes)
+{
+	return reserve(slot, event, session, bytes, 1);
+}
+
+FLIGHTREC_API void *flightrec_reserve_here_(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session,
+					    size_t bytes)
+{
+	return reserve(slot, event, session, bytes, FR_FRAME());
 }
 
 static inline void finish(struct flightrec_slot *slot, uint32_t flags)
@@ -130,10 +139,16 @@ static inline void finish(struct flightrec_slot *slot, uint32_t flags)
 	struct fr_client_lane *lane = slot->lane;
 	struct fr_reservation res = { .lane = &lane->lane, .record = slot->record, .size = slot->size };
 
+	if (__builtin_expect(!lane->own, 0)) {
+		if (!lane->shared)
+			return; /* reserved before a fork: the record is the parent's to commit */
+		fr_lane_commit(&res, flags);
+		FR_TESTPOINT("client-committed");
+		fr_lanes_return(lane);
+		return;
+	}
 	fr_lane_commit(&res, flags);
 	FR_TESTPOINT("client-committed");
-	if (__builtin_expect(lane->shared, 0))
-		fr_lanes_return(lane);
 }
 
 FLIGHTREC_API int flightrec_commit(struct flightrec_slot *slot)

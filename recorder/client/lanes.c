@@ -3,9 +3,10 @@
  * lanes.c - which thread may write where: see "LANES" and "HAND-OVER" in client.h.
  *
  * Lock-free and safe in signal handlers throughout. A handler that interrupts these functions on its own thread finds a
- * holder that is not 0, or a thread without a lane, and borrows.
+ * holder that is not 0, or `taking` set, and borrows.
  */
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,16 +21,32 @@ __thread struct fr_thread fr_thread __attribute__((tls_model("initial-exec")));
 static pthread_key_t exit_key;
 static bool exit_key_made;
 
-uint32_t fr_lanes_tid(struct fr_client *client)
+/* The thread's number; asked again while nobody has noticed that this is another process. A handler may do it, too. */
+static uint32_t own_tid(const struct fr_client *client)
 {
-	if (fr_thread.generation != client->generation) {
+	if (fr_thread.generation != client->generation)
 		fr_thread.tid = (uint32_t)syscall(SYS_gettid);
-		fr_thread.lane = NULL;
-		fr_thread.borrowed = 0;
-		fr_barrier_signal();
-		fr_thread.generation = client->generation;
-	}
 	return fr_thread.tid;
+}
+
+/* Whether the frame at that address can't be there any more, now that its thread is at `here`. */
+static bool frame_is_gone(uint64_t frame, uint64_t here)
+{
+	stack_t stack;
+
+	/* what this frame interrupted is still there, and lies above it; on a signal stack, anywhere */
+	return frame > 1 && here >= frame && sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_ONSTACK);
+}
+
+/* A lane that this thread holds and finds busy: true when what made it busy is gone. Then it is free. */
+static bool lane_recover(struct fr_client_lane *lane, uint64_t here)
+{
+	if (!frame_is_gone(lane->lane.busy, here))
+		return false;
+	lane->lane.busy = here; /* so that a handler that comes now leaves it alone */
+	fr_barrier_signal();
+	fr_lane_cover_torn(&lane->lane, fr_clock_refresh(&lane->clock));
+	return true;
 }
 
 /* A holder that went without leaving: a thread cancelled or ended behind the library's back. */
@@ -43,8 +60,8 @@ static bool lane_take(struct fr_client_lane *lane, uint32_t from, uint32_t tid)
 {
 	if (!fr_cas_acquire(&lane->holder, from, tid))
 		return false;
-	if (lane->lane.busy)
-		fr_lane_cover_torn(&lane->lane, fr_clock_now(&lane->clock));
+	if (lane->lane.busy) /* its clock may have been left half-way, too */
+		fr_lane_cover_torn(&lane->lane, fr_clock_refresh(&lane->clock));
 	return true;
 }
 
@@ -66,19 +83,31 @@ static void thread_exits(void *value)
 		lane_leave(lane);
 }
 
-void fr_lanes_setup(struct fr_client *client)
+int fr_lanes_setup(struct fr_client *client, uint32_t generation)
 {
+	uint32_t count = client->ring.super.lane_count;
+	struct fr_client_lane *lanes;
 	struct fr_clock clock;
 
+	lanes = mmap(NULL, count * sizeof(*lanes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (lanes == MAP_FAILED)
+		return -errno;
+	(void)madvise(lanes, count * sizeof(*lanes), MADV_WIPEONFORK); /* where that fails, fr_client_setup() has seen to it */
 	if (!exit_key_made)
 		exit_key_made = pthread_key_create(&exit_key, thread_exits) == 0;
 	fr_clock_init(&clock);
-	for (uint32_t i = 0; i < client->lane_count; i++) {
-		struct fr_client_lane *lane = &client->lane[i];
+	client->lane_count = count;
+	client->own_count = count - client->ring.super.shared_lanes;
+	for (uint32_t i = 0; i < count; i++) {
+		struct fr_client_lane *lane = &lanes[i];
 
-		*lane = (struct fr_client_lane){ .clock = clock, .generation = client->generation, .shared = i >= client->own_count };
+		*lane = (struct fr_client_lane){ .clock = clock, .generation = generation };
+		lane->own = i < client->own_count;
+		lane->shared = !lane->own;
 		fr_ring_lane(&client->ring, i, &lane->lane);
 	}
+	client->lane = lanes;
+	return 0;
 }
 
 static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
@@ -86,13 +115,7 @@ static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 	struct fr_client_lane *oldest;
 	uint64_t oldest_left, left;
 
-	if (fr_load_relaxed(&client->fresh) < client->own_count) {
-		uint32_t index = fr_add(&client->fresh, 1);
-
-		if (index < client->own_count && lane_take(&client->lane[index], 0, tid))
-			return &client->lane[index];
-	}
-	do {
+	do { /* those never used were left at 0 */
 		oldest = NULL;
 		oldest_left = 0;
 		for (uint32_t i = 0; i < client->own_count; i++) {
@@ -101,7 +124,7 @@ static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 			if (fr_load_relaxed(&lane->holder))
 				continue;
 			left = fr_load_relaxed(&lane->left_ns);
-			if (left && (!oldest || left < oldest_left)) {
+			if (!oldest || left < oldest_left) {
 				oldest = lane;
 				oldest_left = left;
 			}
@@ -118,15 +141,21 @@ static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 	return NULL;
 }
 
-struct fr_client_lane *fr_lanes_own(struct fr_client *client)
+/* The thread's lane; looks for one now and then if it has none. No handler does this meanwhile. */
+static struct fr_client_lane *settle_thread(struct fr_client *client)
 {
-	uint32_t tid = fr_lanes_tid(client);
-	struct fr_client_lane *lane = fr_thread.lane;
+	uint32_t tid = own_tid(client);
+	struct fr_client_lane *lane;
 	char name[16] = "";
 
-	if (lane || (fr_thread.borrowed && fr_thread.borrowed++ % LOOK_AGAIN))
-		return lane;
-	fr_thread.borrowed = 1; /* a handler that comes now borrows */
+	if (fr_thread.generation != client->generation) {
+		fr_thread.lane = NULL;
+		fr_thread.borrowed = 0;
+		fr_barrier_signal();
+		fr_thread.generation = client->generation;
+	}
+	if (fr_thread.lane || fr_thread.borrowed++ % LOOK_AGAIN)
+		return fr_thread.lane;
 	lane = take_own(client, tid);
 	if (!lane)
 		return NULL;
@@ -139,9 +168,23 @@ struct fr_client_lane *fr_lanes_own(struct fr_client *client)
 	return lane;
 }
 
-struct fr_client_lane *fr_lanes_borrow(struct fr_client *client)
+struct fr_client_lane *fr_lanes_own(struct fr_client *client, uint64_t here)
 {
-	uint32_t tid = fr_lanes_tid(client), count = client->lane_count - client->own_count;
+	struct fr_client_lane *lane;
+
+	if (fr_thread.taking && !frame_is_gone(fr_thread.taking, here))
+		return NULL; /* a handler that interrupted this */
+	fr_thread.taking = here;
+	fr_barrier_signal();
+	lane = settle_thread(client);
+	fr_barrier_signal();
+	fr_thread.taking = 0;
+	return lane && (!lane->lane.busy || lane_recover(lane, here)) ? lane : NULL;
+}
+
+struct fr_client_lane *fr_lanes_borrow(struct fr_client *client, uint64_t here)
+{
+	uint32_t tid = own_tid(client), count = client->lane_count - client->own_count;
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct fr_client_lane *lane = &client->lane[client->own_count + (tid + i) % count];
@@ -153,7 +196,7 @@ struct fr_client_lane *fr_lanes_borrow(struct fr_client *client)
 		struct fr_client_lane *lane = &client->lane[client->own_count + i];
 		uint32_t holder = fr_load_relaxed(&lane->holder);
 
-		if (holder && holder != tid && holder_is_gone(holder) && lane_take(lane, holder, tid))
+		if (holder == tid ? lane_recover(lane, here) : holder && holder_is_gone(holder) && lane_take(lane, holder, tid))
 			return lane;
 	}
 	return NULL;

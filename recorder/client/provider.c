@@ -40,7 +40,7 @@ static int policy_of(const struct fr_client *client, const struct flightrec_prov
 
 static uint64_t default_gate(void)
 {
-	const char *text = getenv("FLIGHTREC_LEVEL");
+	const char *text = secure_getenv("FLIGHTREC_LEVEL");
 	int level = text ? fr_level_parse(text) : FLIGHTREC_INFO;
 
 	return fr_gate_word(level < 0 ? FLIGHTREC_INFO : (unsigned)level, 0);
@@ -87,12 +87,12 @@ static struct flightrec_provider *find_provider(const char *guid)
 FLIGHTREC_API struct flightrec_provider *flightrec_provider_find(const char *guid)
 {
 	struct flightrec_provider *found;
+	int cancel;
 
-	if (!fr_client || !guid)
+	if (!fr_client || !guid || !fr_client_enter(fr_client, &cancel))
 		return NULL;
-	pthread_mutex_lock(&fr_client->lock);
 	found = find_provider(guid);
-	pthread_mutex_unlock(&fr_client->lock);
+	fr_client_leave(fr_client, cancel);
 	return found;
 }
 
@@ -105,6 +105,7 @@ FLIGHTREC_API struct flightrec_provider *flightrec_provider_open(const char *gui
 	} *made;
 	struct flightrec_provider *found = guid && name ? flightrec_provider_find(guid) : NULL;
 	int r = guid && name ? 0 : -EINVAL;
+	FR_KEEP_ERRNO;
 
 	if (found) {
 		r = flightrec_register(found);
@@ -129,7 +130,8 @@ FLIGHTREC_API struct flightrec_provider *flightrec_provider_open(const char *gui
 FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 {
 	struct fr_client *client;
-	int r;
+	int r, cancel;
+	FR_KEEP_ERRNO;
 
 	if (!provider || provider->size < sizeof(*provider) || !provider->name || !provider->guid)
 		return -EINVAL;
@@ -137,7 +139,8 @@ FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 	if (r < 0)
 		return r;
 	client = fr_client;
-	pthread_mutex_lock(&client->lock);
+	if (!fr_client_enter(client, &cancel))
+		return -EDEADLK;
 	if (provider->references) {
 		provider->references++;
 		r = client->error;
@@ -154,17 +157,17 @@ FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 		providers = provider;
 	}
 out:
-	pthread_mutex_unlock(&client->lock);
+	fr_client_leave(client, cancel);
 	return r;
 }
 
 FLIGHTREC_API void flightrec_unregister(struct flightrec_provider *provider)
 {
 	struct fr_client *client = fr_client;
+	int cancel;
 
-	if (!client || !provider || !provider->references)
+	if (!client || !provider || !provider->references || !fr_client_enter(client, &cancel))
 		return;
-	pthread_mutex_lock(&client->lock);
 	if (--provider->references == 0) {
 		struct flightrec_provider **link = &providers;
 
@@ -177,7 +180,7 @@ FLIGHTREC_API void flightrec_unregister(struct flightrec_provider *provider)
 		if ((!providers || (providers == &fr_self_provider && !providers->next)) && client->generation)
 			fr_ring_close_mark(&client->ring, true);
 	}
-	pthread_mutex_unlock(&client->lock);
+	fr_client_leave(client, cancel);
 }
 
 void fr_providers_redeclare(struct fr_client *client)

@@ -7,7 +7,7 @@
  *
  * PROTOCOL, for the one writer that holds the lane (who holds it is settled elsewhere: client/lanes.c)
  *
- *	1. busy := 1                     whoever interrupts the writer from now on leaves this lane alone
+ *	1. busy := mark                  whoever interrupts the writer from now on leaves this lane alone
  *	2. next_pos, next_seq := after   published with release: everything up to the previous record is complete
  *	3. header and payload stored     in any order
  *	4. crc stored                    from here on, and not before, the record is valid
@@ -45,9 +45,9 @@ struct fr_lane {
 	uint64_t reserved_seq;
 	uint32_t reserved_size; /* ... unless this is 0 */
 	uint32_t seed;	     /* CRC32C of ring id, boot id and lane number */
-	uint32_t busy;
 	uint32_t policy;     /* FRM_POLICY_* */
 	uint32_t max_record; /* bytes, header included */
+	uint64_t busy;	     /* 0: free; else the mark that its writer gave at reserve */
 	struct frm_lane *head, *tail;
 };
 
@@ -83,9 +83,10 @@ static inline uint32_t fr_lane_seed(const uint8_t ring_id[16], const uint8_t boo
 /*
  * Reserves `payload` bytes in a lane that the caller holds and that is not busy. Wait-free. Returns 0, and the
  * lane is busy until commit; or -EMSGSIZE, -ENOSPC (policy discard, lane full), -ENXIO (no lane behind it).
- * The caller fills record->time_ns, event, cpu, tid, the session and the payload.
+ * The caller fills record->time_ns, event, cpu, tid, the session and the payload. `mark` (not 0) is what `busy` shows
+ * meanwhile to whoever interrupts the caller.
  */
-static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct fr_reservation *res)
+static inline int fr_lane_reserve_marked(struct fr_lane *lane, uint32_t payload, uint64_t mark, struct fr_reservation *res)
 {
 	uint32_t size = (uint32_t)sizeof(struct frm_record) + payload, span = fr_record_span(size);
 	uint64_t pos, off;
@@ -93,7 +94,7 @@ static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct
 	if (__builtin_expect(payload > lane->max_record || size > lane->max_record, 0))
 		return lane->size ? -EMSGSIZE : -ENXIO;
 
-	lane->busy = 1;
+	lane->busy = mark;
 	fr_barrier_signal(); /* step 1 before all else, as seen by a signal handler on this thread */
 
 	pos = lane->pos;
@@ -132,6 +133,11 @@ static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct
 	return 0;
 }
 
+static inline int fr_lane_reserve(struct fr_lane *lane, uint32_t payload, struct fr_reservation *res)
+{
+	return fr_lane_reserve_marked(lane, payload, 1, res);
+}
+
 /* Commits: from the store of crc on the record is valid, with `flags` (FRM_RECORD_* or 0). Wait-free. */
 static inline void fr_lane_commit(struct fr_reservation *res, uint32_t flags)
 {
@@ -148,6 +154,15 @@ static inline void fr_lane_commit(struct fr_reservation *res, uint32_t flags)
 	lane->reserved_size = 0;
 	fr_barrier_signal();
 	lane->busy = 0;
+}
+
+/* The record that a writer had reserved is valid already: it ended between steps 4 and 5. */
+static inline bool fr_lane_reserved_is_valid(const struct fr_lane *lane, const struct frm_record *record)
+{
+	return record->pos == lane->reserved_pos && (record->size_flags & FRM_RECORD_SIZE_MASK) == lane->reserved_size &&
+	       (record->seq_session & FRM_SEQ_MASK) == (lane->reserved_seq & FRM_SEQ_MASK) &&
+	       record->crc == fr_crc32c_record(lane->seed, record->pos, (uint64_t)record->size_flags << 32,
+					       (const unsigned char *)record + 16, fr_record_span(lane->reserved_size) - 16);
 }
 
 /*
@@ -170,6 +185,12 @@ static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
 	lane->head->next_seq = lane->seq;
 	fr_store_release(&lane->head->next_pos, lane->pos);
 	res.record = (struct frm_record *)(lane->data + off);
+	if (fr_lane_reserved_is_valid(lane, res.record)) {
+		lane->reserved_size = 0;
+		fr_barrier_signal();
+		lane->busy = 0;
+		return;
+	}
 	res.record->pos = lane->reserved_pos;
 	res.record->seq_session = lane->reserved_seq & FRM_SEQ_MASK;
 	res.record->time_ns = time_ns;

@@ -222,8 +222,8 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 		if (!flightrec_wants(&provider_, level_, keywords_))                                      \
 			return 0;                                                                         \
 		FIELDS_(FLIGHTREC_MEASURE_)                                                               \
-		fr_fixed_ = (struct fr_fixed_layout_ *)flightrec_reserve(&fr_slot_, &flightrec_event_##name_, \
-									 fr_session_, fr_bytes_);         \
+		fr_fixed_ = (struct fr_fixed_layout_ *)flightrec_reserve_here_(&fr_slot_, &flightrec_event_##name_, \
+									       fr_session_, fr_bytes_);   \
 		if (FLIGHTREC_UNLIKELY(!fr_fixed_))                                                       \
 			return -105; /* -ENOBUFS */                                                       \
 		fr_tail_ = (char *)(fr_fixed_ + 1);                                                       \
@@ -264,10 +264,11 @@ FLIGHTREC_API int flightrec_session_end(struct flightrec_provider *provider, uin
 /* ------------------------------------------------------------------ death */
 
 /*
- * Records a fatal signal (SEGV, BUS, FPE, ILL, ABRT, SYS, TRAP, and what is not ignored or handled already) as the event
+ * Records a fatal signal (SEGV, BUS, FPE, ILL, ABRT, SYS, TRAP; not one that is sent and was ignored) as the event
  * "fr.crash": signal, code, fault address, registers, raw backtrace, thread name; then hands on to the handler that was there
- * before, or dies of the signal as it would have. Runs on its own stack in the calling thread; a thread that wants its
- * stack overflows recorded calls it too. 0 or -errno. Not for signal handlers. Inherited by fork.
+ * before, or dies of the signal as it would have. Runs on its own stack in the calling thread (64 KiB; a signal stack below
+ * 32 KiB is replaced); a thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
+ * of times. Not for signal handlers. Inherited by fork.
  */
 FLIGHTREC_API int flightrec_record_crashes(void);
 
@@ -288,6 +289,10 @@ FLIGHTREC_API int flightrec_get_status(struct flightrec_status *status);
 FLIGHTREC_API const char *flightrec_version(void); /* "0.1.0" */
 
 /* ------------------------------------------------------------------ private: what FLIGHTREC_EVENT expands to */
+
+/* flightrec_reserve() for a slot that is committed in the same function: if that never returns, the lane is known to be free. */
+FLIGHTREC_API void *flightrec_reserve_here_(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session,
+					    size_t bytes);
 
 static inline uint32_t flightrec_length_(const char *text)
 {
