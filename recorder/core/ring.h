@@ -171,7 +171,8 @@ static inline bool fr_lane_reserved_is_valid(const struct fr_lane *lane, const s
  */
 static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
 {
-	struct fr_reservation res = { .lane = lane, .size = sizeof(struct frm_record) };
+	/* as large as what it covers: the newest record must end where next_pos says */
+	struct fr_reservation res = { .lane = lane, .size = lane->reserved_size };
 	uint64_t off = lane->reserved_pos % lane->size;
 
 	if (!lane->reserved_size) {

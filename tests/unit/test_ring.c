@@ -208,6 +208,9 @@ TEST(test_I5_a_lane_that_changes_hands_goes_on_and_covers_what_was_torn)
 	assert_int_equal(u.lane[0].busy, 1);
 	fr_lane_cover_torn(&u.lane[0], UNIT_TIME);
 	assert_int_equal(u.lane[0].busy, 0);
+	image = unit_image(&u, 0); /* also when nothing follows: the head's hints fit the mark */
+	assert_false(fr_image_lane(image, 0)->head_damaged);
+	fr_image_close(image);
 	fr_ring_lane_owner(&u.ring, &u.lane[0], 1, 777, "successor");
 	unit_write_many(&u, 0, 20);
 	assert_int_equal(record_at(&u.lane[0], torn_pos)->pos, torn_pos);
