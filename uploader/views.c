@@ -38,8 +38,8 @@ static void view_name(const char *event, char name[NAME_MAX_])
 {
 	size_t i;
 
-	for (i = 0; i < NAME_MAX_ - 1 && event[i]; i++) {
-		unsigned char c = (unsigned char)event[i];
+	for (i = 0; i < NAME_MAX_ - 1 && *event; i++, event++) {
+		unsigned char c = (unsigned char)*event;
 
 		name[i] = (char)(c < 0x80 && isalnum(c) ? tolower(c) : '_');
 	}
