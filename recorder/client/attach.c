@@ -113,7 +113,7 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 
 int fr_client_attach(struct fr_client *client)
 {
-	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, DEFAULT_RING_SIZE) };
+	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, 0) };
 	const char *lanes = secure_getenv("FLIGHTREC_LANES"), *policy = secure_getenv("FLIGHTREC_POLICY");
 	uint32_t generation = generations % 0xffff + 1, missed;
 	int fd, r;
@@ -126,6 +126,8 @@ int fr_client_attach(struct fr_client *client)
 	geometry.policy = policy && !strcmp(policy, "discard") ? FRM_POLICY_DISCARD : FRM_POLICY_OVERWRITE;
 	fd = fr_client_ask_daemon(geometry.ring_size, geometry.lanes, geometry.policy);
 	client->from_daemon = fd >= 0;
+	if (!geometry.ring_size)
+		geometry.ring_size = DEFAULT_RING_SIZE; /* the daemon has a default of its own */
 	if (fd < 0)
 		fd = own_ring(client, &geometry);
 	r = fd < 0 ? fd : fr_ring_map(fd, &client->ring);

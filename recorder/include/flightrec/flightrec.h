@@ -26,7 +26,7 @@
  * No function sets errno; errors are negative errno values. A NULL or unregistered provider records nothing.
  *
  * ENVIRONMENT, read when the ring is made
- *	FLIGHTREC_RING_SIZE	bytes, or with K, M, G: 64K to 1G, default 2M (a daemon may bound it)
+ *	FLIGHTREC_RING_SIZE	bytes, or with K, M, G: 64K to 1G; default 2M, or what the daemon says, which also bounds it
  *	FLIGHTREC_RINGS_MAX	what rings of ended processes may take where no daemon salvages them: default 512M; the
  *				oldest goes first, and is named among the losses
  *	FLIGHTREC_LANES		how many threads have room of their own, and the shared quarter: default 8
