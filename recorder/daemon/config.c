@@ -30,7 +30,7 @@ struct row {
 
 static const struct row rows[] = {
 	{ "store", "ring_dir", PATH, AT(ring_dir), 0, 0, 0, true },
-	{ "store", "ring_size", SIZE, AT(ring_size), FRM_RING_MIN, FRM_RING_MAX, MIB(1), false },
+	{ "store", "ring_size", SIZE, AT(ring_size), FRM_RING_MIN, FRM_RING_MAX, MIB(2), false },
 	{ "store", "ring_size_max", SIZE, AT(ring_size_max), FRM_RING_MIN, FRM_RING_MAX, MIB(64),
 	  false },
 	{ "store", "rings_max", NUMBER, AT(rings_max), 1, 65536, 2048, false },
