@@ -2,9 +2,10 @@
 # libfr_bpf.a: the loader with its programs inside, or without libbpf one that says so. Programs that link it add
 # $(BPF_LIBS) after fr_core.
 BPF_ARCH    := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
-BPF_INCLUDE := $(firstword $(wildcard /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)/asm/types.h))
+# where the machine's own <asm/types.h> is; the target bpf does not look there
+BPF_INCLUDE := $(firstword $(filter %/asm/types.h,$(shell $(CC) -M -x c -include asm/types.h /dev/null 2>/dev/null)))
 BPF_CFLAGS  := -target bpf -mcpu=v3 -O2 -g -ffreestanding -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) \
-	-D__TARGET_ARCH_$(BPF_ARCH) $(if $(BPF_INCLUDE),-idirafter $(BPF_INCLUDE:asm/types.h=)) -I.
+	-D__TARGET_ARCH_$(BPF_ARCH) $(if $(BPF_INCLUDE),-idirafter $(BPF_INCLUDE:/asm/types.h=)) -I.
 
 ifeq ($(HAVE_BPF),yes)
 BPF_LIBS  := $(shell pkg-config --libs libbpf)
