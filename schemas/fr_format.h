@@ -55,6 +55,7 @@ typedef uint64_t frm_le64;
 #define FRM_META_MAX	  (1u << 20)
 #define FRM_RECORD_ALIGN  8u
 #define FRM_RECORD_MAX	  (1u << 20) /* header and payload; also at most a quarter of the lane's data */
+#define FRM_DESC_MAX	  4096u /* an entry of the descriptor log */
 #define FRM_PROVIDERS_MAX 64u
 #define FRM_SESSIONS_MAX  24u
 #define FRM_ANCHORS_MAX	  16u

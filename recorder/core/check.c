@@ -88,7 +88,7 @@ const struct frm_desc *fr_desc_next(const uint8_t *log, size_t size, const uint8
 		const struct frm_desc *desc = (const struct frm_desc *)(log + *at);
 		uint64_t word;
 
-		if (desc->size >= sizeof(*desc) && desc->size <= size - *at && desc->type &&
+		if (desc->size >= sizeof(*desc) && desc->size <= FRM_DESC_MAX && desc->size <= size - *at && desc->type &&
 		    desc->crc == fr_check_crc(ring_id, desc, desc->size, offsetof(struct frm_desc, crc))) {
 			*at += fr_record_span(desc->size);
 			return desc;
