@@ -135,7 +135,7 @@ static void write_lane(struct fr_segment *segment, const struct part *part, uint
 
 		if (record->lane != index || !wanted(part, record))
 			continue;
-		if (bytes != run + run_bytes) {
+		if (!run || bytes != run + run_bytes) {
 			fr_segment_append(segment, run, run_bytes);
 			run = bytes;
 			run_bytes = 0;
