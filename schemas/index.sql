@@ -151,7 +151,7 @@ CREATE TABLE witness (
 	flags INTEGER NOT NULL,		-- 1: a core was dumped; 2: signal and code are known; 4: there is no handler
 	address INTEGER NOT NULL,
 	other_pid INTEGER NOT NULL,	-- the sender
-	text TEXT NOT NULL		-- the sender's name; the reason
+	text TEXT NOT NULL		-- the sender's name; the reason; how it died
 );
 CREATE INDEX witness_pid ON witness (boot, pid);
 
@@ -323,4 +323,4 @@ CREATE VIEW segments AS SELECT
 	s.source, s.error
 	FROM segment s LEFT JOIN ring r ON r.id = s.ring;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

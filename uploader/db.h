@@ -17,7 +17,7 @@
 #include "recorder/core/paths.h"
 #include "uploader/index.h"
 
-#define FR_INDEX_VERSION 1 /* PRAGMA user_version in schemas/index.sql */
+#define FR_INDEX_VERSION 2 /* PRAGMA user_version in schemas/index.sql */
 #define FR_INDEX_BUSY_MS 10000 /* how long one waits for another writer */
 
 struct fr_index {

@@ -4,7 +4,7 @@
  *
  * WHAT IS AN INCIDENT
  *	kernel	  kernel.panic was harvested for the boot; or the ring of its recorder was left open at the boot's end
- *	process	  its ring was left open by a writer that died - unless the kernel says that it left with exit(0)
+ *	process	  its ring was left open by a writer that died - unless the kernel or the daemon says that it left with exit(0)
  *		  or the kernel says that a signal or the want of memory ended it. Without a ring only signals that speak of a fault
  *		  or of force count: SIGTERM, SIGINT, SIGHUP, SIGPIPE and timers are how ordinary programs are told to go
  * A kernel's end ends all its processes. Their rings are evidence of the one incident; one of its own has only a process
@@ -28,7 +28,7 @@
 	"SELECT time, signal, code, flags, address, other_pid, text, start_time_ns, process FROM witness" \
 	" WHERE boot = ?1 AND pid = ?2 AND kind = " #kind SAME_PROCESS
 
-enum statement { RINGS, EXITS, OOMS, EXIT_OF, OOM_OF, SENT_TO, FAULT_OF, CRASH_OF, RING_OF, INCIDENT_OF, PUT, STATEMENTS };
+enum statement { RINGS, EXITS, OOMS, EXIT_OF, OOM_OF, DIED_OF, SENT_TO, FAULT_OF, CRASH_OF, RING_OF, INCIDENT_OF, PUT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	/* reason and state are those of the last part: what was seen last */
@@ -42,6 +42,7 @@ static const char *const sql[STATEMENTS] = {
 	[OOMS] = "SELECT pid, start_time_ns, process FROM witness WHERE boot = ?1 AND kind = 4 ORDER BY time, event",
 	[EXIT_OF] = WITNESSED(1) " ORDER BY time DESC LIMIT 1",
 	[OOM_OF] = WITNESSED(4) " ORDER BY time DESC LIMIT 1",
+	[DIED_OF] = WITNESSED(7) " ORDER BY time DESC LIMIT 1",
 	[SENT_TO] = WITNESSED(2) " AND signal = ?4 AND time <= ?5 ORDER BY time DESC LIMIT 1",
 	[FAULT_OF] = WITNESSED(3) " ORDER BY time DESC LIMIT 1",
 	[CRASH_OF] = "SELECT time, signal, code, flags, address, other_pid, text, start_time_ns, process FROM witness"
@@ -142,6 +143,14 @@ static const char *signal_text(int number, char buf[24])
 	return buf;
 }
 
+/* Who was heard. */
+static const char *evidence(bool kernel, bool daemon, bool ring)
+{
+	static const char *const of[] = { "none", "ring", "daemon", "daemon+ring", "ebpf", "ebpf+ring", "ebpf+daemon", "ebpf+daemon+ring" };
+
+	return of[kernel << 2 | daemon << 1 | ring];
+}
+
 /* Faults that have an address; si_code above 0: the processor or the kernel says so, not a sender. */
 static bool has_address(int signal)
 {
@@ -166,13 +175,45 @@ static void say_signal(struct death *death, int signal, const struct word *sent,
 		snprintf(at, size, "killed by %s%s", signal_text(signal, name), tail);
 }
 
+/* The same when the kernel's words do not say it. */
+static int find_cause_without_kernel(struct death *death, const struct word *gone, const struct word *died, const struct word *crash,
+				     bool *ret_shown, bool *ret_orderly)
+{
+	struct word sent = { .there = crash->other_pid, .other_pid = crash->other_pid, .code = crash->code };
+	bool told = died->there && died->flags & FR_WITNESS_KNOWN;
+
+	if (died->there && !gone->there)
+		death->time = died->time;
+	if (told && !died->signal && !died->code) {
+		*ret_orderly = true;
+	} else if (told) {
+		death->evidence = evidence(gone->there, true, crash->there);
+		if (died->signal && crash->signal != died->signal)
+			sent.there = false; /* that was another signal, which it survived */
+		if (died->signal)
+			say_signal(death, died->signal, &sent, crash, died->flags & FR_WITNESS_CORE);
+		else
+			snprintf(death->cause, sizeof(death->cause), "exited with code %d", died->code);
+	} else if (crash->there) {
+		death->evidence = evidence(gone->there, died->there, true);
+		if (!gone->there && !died->there)
+			death->time = crash->time;
+		say_signal(death, crash->signal, &sent, crash, false);
+	} else {
+		snprintf(death->cause, sizeof(death->cause), "vanished");
+		death->evidence = evidence(gone->there, died->there, false);
+		*ret_shown = gone->there || died->there;
+	}
+	return 0;
+}
+
 /*
  * What ended the process, by the order of belief in incident.h. Fills cause, evidence and time; *ret_shown is false when
  * nothing was said at all, *ret_orderly true when it left by itself with exit(0).
  */
 static int find_cause(struct derive *derive, struct death *death, bool *ret_shown, bool *ret_orderly)
 {
-	struct word gone, oom, fault, sent = { 0 }, crash;
+	struct word gone, oom, died, fault, sent = { 0 }, crash;
 	int64_t until;
 	int signal = 0, r;
 
@@ -181,6 +222,8 @@ static int find_cause(struct derive *derive, struct death *death, bool *ret_show
 	r = hear(derive, EXIT_OF, death->pid, death->start_time_ns, 0, 0, &gone);
 	if (!r)
 		r = hear(derive, OOM_OF, death->pid, death->start_time_ns, 0, 0, &oom);
+	if (!r)
+		r = hear(derive, DIED_OF, death->pid, death->start_time_ns, 0, 0, &died);
 	if (!r)
 		r = hear(derive, FAULT_OF, death->pid, death->start_time_ns, 0, 0, &fault);
 	if (!r)
@@ -194,7 +237,7 @@ static int find_cause(struct derive *derive, struct death *death, bool *ret_show
 	until = gone.there ? gone.time : INT64_MAX;
 	if (gone.there)
 		death->time = gone.time;
-	death->evidence = crash.there && death->ring ? "ebpf+ring" : "ebpf";
+	death->evidence = evidence(true, false, crash.there);
 	if (gone.there && gone.signal)
 		signal = gone.signal;
 	else if (gone.there && gone.flags & FR_WITNESS_KNOWN) {
@@ -230,18 +273,7 @@ static int find_cause(struct derive *derive, struct death *death, bool *ret_show
 		say_signal(death, signal, &sent, &fault, gone.flags & FR_WITNESS_CORE);
 		return 0;
 	}
-	if (crash.there) {
-		death->evidence = gone.there ? "ebpf+ring" : "ring";
-		if (!gone.there)
-			death->time = crash.time;
-		sent = (struct word){ .there = crash.other_pid, .other_pid = crash.other_pid, .code = crash.code };
-		say_signal(death, crash.signal, &sent, &crash, false);
-		return 0;
-	}
-	snprintf(death->cause, sizeof(death->cause), "vanished");
-	death->evidence = gone.there ? "ebpf" : "none";
-	*ret_shown = gone.there;
-	return 0;
+	return find_cause_without_kernel(death, &gone, &died, &crash, ret_shown, ret_orderly);
 }
 
 /* 12 digits that follow from what died alone. */

@@ -3,7 +3,8 @@
  * incident.h - one row per death: a process that did not leave in order, or a kernel.
  *
  * Owns: which evidence makes an incident, and the order in which causes are believed: what the kernel said of the
- * process (proc.exit, sig.generate, mem.oom_kill through eBPF), else what its ring proves (fr.crash), else "vanished".
+ * process (proc.exit, sig.generate, mem.oom_kill through eBPF), else what the daemon saw (fr.process_died), else what its
+ * ring proves (fr.crash), else "vanished". Of a signal that others name, fr.crash still adds address and sender.
  */
 #ifndef UPLOADER_INCIDENT_H
 #define UPLOADER_INCIDENT_H
@@ -23,7 +24,7 @@ struct fr_incident {
 	const char *comm;
 	const char *exe;
 	const char *cause;	/* "killed by SIGKILL from pid 812 (bash)", "SIGSEGV at 0x10", "vanished" ... */
-	const char *evidence;	/* "ebpf", "ring", "pstore", "none": joined by "+" */
+	const char *evidence;	/* "ebpf", "daemon", "ring", "pstore", "none": joined by "+" */
 	uint64_t recovered;	/* events of its rings that the index holds, or held */
 	uint64_t lost[FRM_LOSS_COUNT];
 };

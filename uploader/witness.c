@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/core/catalogue.h"
@@ -22,7 +23,11 @@ enum fr_witness fr_witness_kind(uint32_t ring_kind, const struct fr_image *image
 
 	if (ring_kind == FRM_KIND_PROCESS)
 		return !strcmp(desc->name, "fr.crash") ? FR_WITNESS_CRASH : 0;
-	if (!provider || memcmp(provider->guid, fr_catalogue_provider[FR_PROVIDER_KERNEL].guid, 16))
+	if (!provider)
+		return 0;
+	if (ring_kind == FRM_KIND_SYSTEM && !strcmp(desc->name, "fr.process_died"))
+		return memcmp(provider->guid, fr_catalogue_provider[FR_PROVIDER_FLIGHTREC].guid, 16) ? 0 : FR_WITNESS_DIED;
+	if (memcmp(provider->guid, fr_catalogue_provider[FR_PROVIDER_KERNEL].guid, 16))
 		return 0;
 	for (size_t i = 0; i < sizeof(of_kernel) / sizeof(*of_kernel); i++)
 		if (!strcmp(desc->name, of_kernel[i].name))
@@ -48,6 +53,22 @@ static void text(const struct fr_event *event, const char *name, char *buf, size
 	if (length)
 		memcpy(buf, value->s.data, length);
 	buf[length] = 0;
+}
+
+/* What recorder/daemon/death.c says: "signal 9 (KILL), core dumped", "exit code 3"; anything else: not known. */
+static void read_how(const char *how, struct fr_witness_row *row)
+{
+	static const char by_signal[] = "signal ", by_exit[] = "exit code ";
+
+	if (!strncmp(how, by_signal, sizeof(by_signal) - 1)) {
+		row->signal = (int32_t)strtol(how + sizeof(by_signal) - 1, NULL, 10);
+		row->flags = row->signal > 0 ? FR_WITNESS_KNOWN : 0;
+		if (strstr(how, "core dumped"))
+			row->flags |= FR_WITNESS_CORE;
+	} else if (!strncmp(how, by_exit, sizeof(by_exit) - 1)) {
+		row->code = (int32_t)strtol(how + sizeof(by_exit) - 1, NULL, 10);
+		row->flags = FR_WITNESS_KNOWN;
+	}
 }
 
 bool fr_witness_read(const struct fr_event *event, struct fr_witness_row *row)
@@ -98,6 +119,13 @@ bool fr_witness_read(const struct fr_event *event, struct fr_witness_row *row)
 		row->process = 0;
 		text(event, "reason", row->text, sizeof(row->text));
 		return true;
+	case FR_WITNESS_DIED:
+		row->pid = (uint32_t)number(event, "pid");
+		row->start_time_ns = number(event, "start_time_ns");
+		row->process = 0; /* that is the daemon's */
+		text(event, "how", row->text, sizeof(row->text));
+		read_how(row->text, row);
+		return row->pid;
 	}
 	return false;
 }

@@ -3,8 +3,8 @@
  * witness.h - what a single event says of a death.
  *
  * Owns: the list of events that incidents are made of, and whom to believe: what the kernel says counts only in the
- * rings of those who may speak for it (the daemon's, and what was harvested); an application can write what it likes into
- * its own, so its fr.crash counts for itself alone.
+ * rings of those who may speak for it (the daemon's, and what was harvested), what the daemon says in its own; an
+ * application can write what it likes into its ring, so its fr.crash counts for itself alone.
  */
 #ifndef UPLOADER_WITNESS_H
 #define UPLOADER_WITNESS_H
@@ -18,6 +18,7 @@ enum fr_witness {
 	FR_WITNESS_OOM,	     /* mem.oom_kill: the kernel chose it */
 	FR_WITNESS_CRASH,    /* fr.crash: its own handler saw the signal */
 	FR_WITNESS_PANIC,    /* kernel.panic */
+	FR_WITNESS_DIED,     /* fr.process_died: the daemon saw it go, and asked the kernel how */
 };
 
 #define FR_WITNESS_CORE	      1

@@ -172,7 +172,7 @@ struct fr_source *fr_source_incidents(struct fr_incidents *list, struct fr_match
 	s->match = match;
 	while (fr_incidents_next(list, &incident) == 1) {
 		/* a death that was witnessed is an event of its own */
-		if (incident.cause && strncmp(incident.cause, "vanished", 8) != 0)
+		if (strcmp(incident.evidence, "none") != 0)
 			continue;
 		s->gone = fr_cli_realloc(s->gone, (s->count + 1) * sizeof(*s->gone));
 		s->gone[s->count++] = (struct gone){ incident, copy(incident.comm), copy(incident.cause) };

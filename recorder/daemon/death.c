@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +33,16 @@ static int from_pidfd(int pidfd, int *ret_status)
 	return 0;
 }
 
-/* Field 52 of /proc/PID/stat, which is 0 for those who may not know: only a signal can then be believed. */
+static bool may_know(uint32_t pid)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	return !geteuid() || (!stat(path, &st) && st.st_uid == geteuid());
+}
+
+/* Field 52 of /proc/PID/stat, which is 0 for those who may not know. */
 static int from_zombie(uint32_t pid, uint64_t start_time_ns, int *ret_status)
 {
 	char path[64], text[1024], *at;
@@ -56,7 +66,7 @@ static int from_zombie(uint32_t pid, uint64_t start_time_ns, int *ret_status)
 			if (sscanf(at, "%d", &status) != 1)
 				return -1;
 			*ret_status = status;
-			return 0;
+			return status || may_know(pid) ? 0 : -1;
 		}
 	}
 	return -1;

@@ -58,5 +58,10 @@ all_events || fail "a segment can't be read"
 grep -q "fr.process_died .*pid=$victim .*how=\"\\?signal 9" "$scratch/events" || fail "how it died is not recorded: $(grep process_died "$scratch/events")"
 grep -q ' fr.start ' "$scratch/events" || fail "no fr.start"
 grep -q ' fr.stop ' "$scratch/events" || fail "no fr.stop"
+if "$build/flightrec" index --keep >/dev/null 2>&1; then
+	said=$("$build/flightrec" index --sql "SELECT pid, cause, evidence FROM incidents WHERE pid IN ($victim, $leaver)" --json)
+	[[ $said == "{\"pid\":$victim,\"cause\":\"killed by SIGKILL\",\"evidence\":\"daemon\"}" ]] || fail "the index says: $said"
+	holds "the index believes the daemon, where the kernel says nothing"
+fi
 [[ -z $(ls -A "$state/rings") ]] || fail "rings are left: $(ls "$state/rings")"
 holds "the daemon's own events are in the spool after it stopped: start, deaths with their cause, stop"

@@ -109,6 +109,79 @@ TEST(test_the_kernels_word_corrects_what_was_found_before)
 	scratch_remove(&s);
 }
 
+static void says_died(struct writer *w, uint64_t time_ns, uint32_t pid, const char *how)
+{
+	writer_say(w, 0, time_ns, FR_EVENT_FR_PROCESS_DIED,
+		   (struct said[]){ { "pid", pid, NULL }, { "start_time_ns", writer_start_ns(pid), NULL }, { "how", 0, how }, END });
+}
+
+TEST(test_what_the_daemon_saw_is_believed_after_the_kernel_and_before_the_ring)
+{
+	static const struct said fault[] = { { "signal", SIGSEGV, NULL }, { "code", 1, NULL }, { "fault_addr", 0x10, NULL }, END };
+	struct fr_index *index;
+	struct scratch s;
+	struct writer w;
+
+	scratch_make(&s);
+	process(&s, 1, 11, FRM_REASON_DIED, NULL);
+	process(&s, 2, 12, FRM_REASON_DIED, fault);
+	process(&s, 3, 13, FRM_REASON_DIED, fault); /* survived that, and was ended by another */
+	process(&s, 4, 14, FRM_REASON_DIED, NULL);
+	process(&s, 5, 15, FRM_REASON_DIED, NULL);
+	process(&s, 6, 16, FRM_REASON_DIED, NULL);
+	process(&s, 7, 17, FRM_REASON_DIED, fault);
+	process(&s, 8, 18, FRM_REASON_DIED, NULL);
+	process(&s, 10, 20, FRM_REASON_DIED,
+		(struct said[]){ { "signal", SIGTERM, NULL }, { "code", 0, NULL }, { "sender_pid", 812, NULL }, END });
+	writer_make(&w, FRM_KIND_SYSTEM, 9, 50, 1);
+	says_died(&w, 311 * SECOND, 11, "signal 9 (KILL)");
+	says_died(&w, 312 * SECOND, 12, "signal 11 (SEGV), core dumped");
+	says_died(&w, 313 * SECOND, 13, "signal 9 (KILL)");
+	says_died(&w, 314 * SECOND, 14, "exit code 3");
+	says_died(&w, 315 * SECOND, 15, "exit code 0");
+	says_exit(&w, 315 * SECOND, 16, SIGTERM, 0);
+	says_died(&w, 316 * SECOND, 16, "signal 9 (KILL)");
+	says_died(&w, 317 * SECOND, 17, "vanished");
+	says_died(&w, 318 * SECOND, 18, "vanished");
+	says_died(&w, 319 * SECOND, 19, "signal 9 (KILL)"); /* without a ring it stays an event */
+	says_died(&w, 320 * SECOND, 20, "signal 15 (TERM)");
+	writer_seal(&w, &s, 0, FRM_REASON_DRAIN, NULL, NULL);
+	writer_done(&w);
+	index = index_now(&s, NULL);
+	assert_answer(index, WHAT,
+		      "process|11|proc1|killed by SIGKILL|daemon\n"
+		      "process|12|proc2|SIGSEGV at 0x10, core dumped|daemon+ring\n"
+		      "process|13|proc3|killed by SIGKILL|daemon+ring\n"
+		      "process|14|proc4|exited with code 3|daemon\n"
+		      "process|16|proc6|killed by SIGTERM|ebpf\n"
+		      "process|17|proc7|SIGSEGV at 0x10|daemon+ring\n"
+		      "process|18|proc8|vanished|daemon\n"
+		      "process|20|proc10|killed by SIGTERM from pid 812|daemon+ring\n");
+	assert_answer(index, "SELECT time_ns FROM incidents WHERE pid = 11", "311000000000\n");
+	fr_index_close(index);
+	scratch_remove(&s);
+}
+
+TEST(test_an_application_cannot_speak_for_the_daemon)
+{
+	struct fr_index *index;
+	struct scratch s;
+	struct writer w;
+
+	scratch_make(&s);
+	process(&s, 1, 11, FRM_REASON_DIED, NULL);
+	writer_make(&w, FRM_KIND_PROCESS, 2, 12, 1);
+	assert_int_equal(fr_catalogue_declare(&w.ring, FR_ROLE_DAEMON, &w.ids), 0);
+	says_died(&w, 311 * SECOND, 11, "signal 9 (KILL)");
+	writer_seal(&w, &s, 0, FRM_REASON_DRAIN, NULL, NULL);
+	writer_done(&w);
+	index = index_now(&s, NULL);
+	assert_answer(index, "SELECT count(*) FROM event_fr_process_died", "1\n");
+	assert_answer(index, WHAT, "process|11|proc1|vanished|none\n");
+	fr_index_close(index);
+	scratch_remove(&s);
+}
+
 TEST(test_a_death_without_a_ring_counts_when_force_or_a_fault_ended_it)
 {
 	struct fr_index *index;
@@ -260,6 +333,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_the_kernels_word_the_ring_is_believed_and_else_it_vanished),
 		cmocka_unit_test(test_the_kernels_word_corrects_what_was_found_before),
+		cmocka_unit_test(test_what_the_daemon_saw_is_believed_after_the_kernel_and_before_the_ring),
+		cmocka_unit_test(test_an_application_cannot_speak_for_the_daemon),
 		cmocka_unit_test(test_a_death_without_a_ring_counts_when_force_or_a_fault_ended_it),
 		cmocka_unit_test(test_an_application_cannot_speak_for_the_kernel),
 		cmocka_unit_test(test_a_panic_is_one_incident_and_rings_are_its_evidence),
