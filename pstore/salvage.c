@@ -169,7 +169,7 @@ static int write_part(struct fr_spool *spool, const struct part *part, enum frm_
 	error = fr_segment_create(spool->dir, &head, &segment);
 	if (error < 0)
 		return error;
-	fr_segment_chunk(segment, FRM_CHUNK_META, fr_image_meta(part->image), super->meta_size);
+	fr_segment_meta(segment, fr_image_meta(part->image));
 	for (uint32_t i = 0; i < part->lanes; i++)
 		if (part->lane[i].records)
 			write_lane(segment, part, i);

@@ -368,7 +368,7 @@ enum frm_reason {
 };
 
 enum frm_chunk_type {
-	FRM_CHUNK_META = 1,    /* the better meta copy of the ring, verbatim (meta_size bytes) */
+	FRM_CHUNK_META = 1,    /* the ring's meta, merged; zeros at its end may be left out */
 	FRM_CHUNK_LANE = 2,    /* struct frm_chunk_lane, then valid records, verbatim, in order of pos */
 	FRM_CHUNK_LOSSES = 3,  /* array of struct frm_loss_entry */
 	FRM_CHUNK_TEXT = 4,    /* le32 length of a name, the name, then foreign evidence as it was found */

@@ -8,6 +8,7 @@
  * promised and does not hold is counted as damaged. The losses that salvage named are taken as they stand.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/core/image_private.h"
@@ -52,14 +53,30 @@ static uint64_t find_seal(const unsigned char *bytes, uint64_t size)
 	return size - length;
 }
 
+/*
+ * Where a meta that does not hold ends, by its header at `next`. Its length may be anything, so a damaged one can lead over a
+ * chunk, and the records in there would be taken for rubbish in the log.
+ */
+static uint64_t end_of_meta(const unsigned char *bytes, uint64_t at, uint64_t next)
+{
+	struct patience patience = { 16 * (next - at) };
+
+	for (uint64_t i = at + sizeof(struct frm_chunk) + offsetof(struct frm_meta, log); i < next; i += 8)
+		if (chunk_ok((const struct frm_chunk *)(bytes + i), next - i, &patience))
+			return i;
+	return next;
+}
+
 /* Where the chunk after the one at `at` begins, which itself holds or not. */
 static uint64_t next_chunk(const unsigned char *bytes, uint64_t at, uint64_t end, bool holds, struct patience *patience)
 {
 	const struct frm_chunk *chunk = (const struct frm_chunk *)(bytes + at);
 	uint64_t next = chunk->size <= end - at ? at + padded(chunk->size) : 0;
 
-	if (holds || (next > at && (next == end || (next < end && chunk_ok((const struct frm_chunk *)(bytes + next), end - next, patience)))))
+	if (holds)
 		return next;
+	if (next > at && (next == end || (next < end && chunk_ok((const struct frm_chunk *)(bytes + next), end - next, patience))))
+		return at == sizeof(struct frm_segment) ? end_of_meta(bytes, at, next) : next;
 	for (next = at + 8; next < end; next += 8)
 		if (chunk_ok((const struct frm_chunk *)(bytes + next), end - next, patience))
 			return next;
@@ -70,16 +87,23 @@ static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk
 {
 	const unsigned char *bytes = (const unsigned char *)(chunk + 1);
 	const struct frm_super *super = (const struct frm_super *)bytes;
+	unsigned char *whole;
 	int r;
 
-	if (image->meta || size < FRM_META_MIN)
+	if (image->meta || size < offsetof(struct frm_meta, log))
 		return image->meta ? 0 : -EBADMSG;
-	r = fr_super_check(super);
+	r = fr_super_check(super); /* bounds meta_size, too */
 	if (r < 0)
 		return r;
-	if (super->meta_size != size || memcmp(super->ring_id, image->segment.ring_id, 16))
+	if (size > super->meta_size || memcmp(super->ring_id, image->segment.ring_id, 16))
 		return -EBADMSG;
-	return fr_image_merge_meta(image, bytes, bytes);
+	whole = calloc(1, super->meta_size);
+	if (!whole)
+		return -ENOMEM;
+	memcpy(whole, bytes, size);
+	r = fr_image_merge_meta(image, whole, whole);
+	free(whole);
+	return r;
 }
 
 static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk, uint64_t size, bool holds)

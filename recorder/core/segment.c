@@ -240,6 +240,21 @@ int fr_segment_chunk(struct fr_segment *segment, enum frm_chunk_type type, const
 	return fr_segment_end(segment);
 }
 
+int fr_segment_meta(struct fr_segment *segment, const struct frm_meta *meta)
+{
+	const size_t least = offsetof(struct frm_meta, log);
+	size_t size = meta->super.meta_size;
+	uint64_t word;
+
+	while (size > least) {
+		memcpy(&word, (const unsigned char *)meta + size - sizeof(word), sizeof(word));
+		if (word)
+			break;
+		size -= sizeof(word);
+	}
+	return fr_segment_chunk(segment, FRM_CHUNK_META, meta, size);
+}
+
 int fr_segment_seal(struct fr_segment *segment, uint64_t records, uint64_t *ret_bytes)
 {
 	struct frm_seal seal = { .records = records, .bytes = segment->size };

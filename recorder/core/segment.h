@@ -48,6 +48,8 @@ int fr_segment_append(struct fr_segment *segment, const void *bytes, size_t size
 int fr_segment_end(struct fr_segment *segment);
 /* The three in one. */
 int fr_segment_chunk(struct fr_segment *segment, enum frm_chunk_type type, const void *bytes, size_t size);
+/* The meta chunk, without the zeros at the end of `meta` (super.meta_size bytes): most of a descriptor log is never used. */
+int fr_segment_meta(struct fr_segment *segment, const struct frm_meta *meta);
 
 /*
  * Seals: seal chunk, fsync, rename, fsync of the directory. `records` is the number of records in all lane chunks.

@@ -105,6 +105,110 @@ TEST(test_chunks_of_any_size_come_back_whole)
 	scratch_remove(&s);
 }
 
+/* A segment with this much of the ring's meta and nothing else; `cut` SIZE_MAX: as much as the writer thinks fit. */
+static int make_meta(const struct scratch *s, int dir, const struct frm_meta *meta, size_t cut, struct fr_image **ret_image,
+		     uint64_t *ret_bytes)
+{
+	char name[FR_SEGMENT_NAME], path[256];
+	struct fr_segment *segment;
+	struct frm_segment head;
+	int error;
+
+	fr_segment_head(&head, meta->super.ring_id, meta->super.boot_id, 0, FRM_REASON_DIED);
+	assert_int_equal(fr_segment_create(dir, &head, &segment), 0);
+	if (cut == SIZE_MAX)
+		fr_segment_meta(segment, meta);
+	else
+		fr_segment_chunk(segment, FRM_CHUNK_META, meta, cut);
+	assert_int_equal(fr_segment_seal(segment, 0, ret_bytes), 0);
+	fr_segment_name(name, head.ring_id, 0);
+	snprintf(path, sizeof(path), "%s/%s", s->root, name);
+	error = fr_image_open_path(path, 0, ret_image);
+	assert_int_equal(unlinkat(dir, name, 0), 0);
+	return error;
+}
+
+TEST(test_a_meta_goes_without_the_zeros_at_its_end_and_comes_back_with_them)
+{
+	const uint64_t around = sizeof(struct frm_segment) + 2 * sizeof(struct frm_chunk) + sizeof(struct frm_seal);
+	struct fr_image *ring, *image;
+	unsigned char *meta;
+	struct unit_ring u;
+	struct scratch s;
+	size_t size, used;
+	uint64_t bytes;
+	int dir;
+
+	scratch_make(&s);
+	unit_ring_make(&u, 4 << 20, 2, FRM_POLICY_OVERWRITE);
+	dir = open_dir(s.root);
+	ring = unit_image(&u, 0);
+	size = fr_image_super(ring)->meta_size;
+	assert_int_equal(size, 256 << 10);
+	meta = malloc(size);
+	memcpy(meta, fr_image_meta(ring), size);
+	for (used = size; !meta[used - 1]; used--)
+		;
+	used = (used + 7) & ~(size_t)7;
+	assert_true(used > 8192 && used < 16384);
+
+	/* cut by the writer; not cut; cut and then filled up, by whoever, to some length between */
+	assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, SIZE_MAX, &image, &bytes), 0);
+	assert_int_equal(bytes, around + used);
+	assert_memory_equal(fr_image_meta(image), meta, size);
+	assert_non_null(fr_image_provider(image, 0));
+	fr_image_close(image);
+	for (size_t cut = used; cut <= size; cut = cut < size && 3 * cut > size ? size : 3 * cut) {
+		assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, cut, &image, &bytes), 0);
+		assert_memory_equal(fr_image_meta(image), meta, size);
+		fr_image_close(image);
+		if (cut == size)
+			break;
+	}
+	/* a log without entries, and one that is full to its last byte */
+	memset(meta + 8192, 0, size - 8192);
+	assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, SIZE_MAX, &image, &bytes), 0);
+	assert_int_equal(bytes, around + 8192);
+	assert_memory_equal(fr_image_meta(image), meta, size);
+	fr_image_close(image);
+	meta[size - 1] = 1;
+	assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, SIZE_MAX, &image, &bytes), 0);
+	assert_int_equal(bytes, around + size);
+	assert_memory_equal(fr_image_meta(image), meta, size);
+	fr_image_close(image);
+	free(meta);
+	fr_image_close(ring);
+	close(dir);
+	unit_ring_free(&u);
+	scratch_remove(&s);
+}
+
+TEST(test_a_meta_of_a_size_that_can_not_be_is_refused)
+{
+	struct fr_image *ring, *image;
+	struct unit_ring u;
+	struct scratch s;
+	unsigned char *meta;
+	size_t size;
+	int dir;
+
+	scratch_make(&s);
+	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	dir = open_dir(s.root);
+	ring = unit_image(&u, 0);
+	size = fr_image_super(ring)->meta_size;
+	meta = calloc(1, size + 8);
+	memcpy(meta, fr_image_meta(ring), size);
+	for (size_t cut = 0; cut < 8192; cut += cut < 2048 || cut > 8160 ? 8 : 128)
+		assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, cut, &image, NULL), -EBADMSG);
+	assert_int_equal(make_meta(&s, dir, (struct frm_meta *)meta, size + 8, &image, NULL), -EBADMSG);
+	free(meta);
+	fr_image_close(ring);
+	close(dir);
+	unit_ring_free(&u);
+	scratch_remove(&s);
+}
+
 TEST(test_I19_every_prefix_and_every_flipped_bit_of_the_seal_is_refused)
 {
 	static const size_t sizes[] = { 10, 20 };
@@ -196,6 +300,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_name_says_ring_and_part_and_nothing_else_passes_for_one),
 		cmocka_unit_test(test_chunks_of_any_size_come_back_whole),
+		cmocka_unit_test(test_a_meta_goes_without_the_zeros_at_its_end_and_comes_back_with_them),
+		cmocka_unit_test(test_a_meta_of_a_size_that_can_not_be_is_refused),
 		cmocka_unit_test(test_I19_every_prefix_and_every_flipped_bit_of_the_seal_is_refused),
 		cmocka_unit_test(test_bytes_that_do_not_add_up_are_refused_and_leave_nothing),
 		cmocka_unit_test(test_a_full_disk_is_an_error_and_leaves_nothing),

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "recorder/core/check.h"
 #include "recorder/core/image.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -38,6 +39,37 @@ static int setup(void **state UNUSED)
 	if (fread(bytes, 1, size, file) != size)
 		return -1;
 	fclose(file);
+	return fr_image_from_memory(bytes, size, 0, &whole);
+}
+
+/* The same segment with as little of its meta as there need be. */
+static int setup_cut(void **state)
+{
+	const size_t at = sizeof(struct frm_segment), body = at + sizeof(struct frm_chunk);
+	struct frm_chunk *meta;
+	struct frm_seal *seal;
+	size_t keep, gone;
+
+	if (setup(state) < 0)
+		return -1;
+	fr_image_close(whole);
+	meta = (struct frm_chunk *)(bytes + at);
+	keep = meta->size - sizeof(*meta);
+	gone = keep;
+	while (!bytes[body + keep - 1])
+		keep--;
+	keep = (keep + 7) & ~(size_t)7;
+	gone -= keep;
+	if (!gone)
+		return -1;
+	memmove(bytes + body + keep, bytes + body + keep + gone, size - body - keep - gone);
+	size -= gone;
+	meta->size -= gone;
+	meta->crc = fr_check_crc(NULL, meta, meta->size, offsetof(struct frm_chunk, crc));
+	seal = (struct frm_seal *)(bytes + size - sizeof(*seal));
+	seal->bytes -= gone;
+	meta = (struct frm_chunk *)seal - 1;
+	meta->crc = fr_check_crc(NULL, meta, meta->size, offsetof(struct frm_chunk, crc));
 	return fr_image_from_memory(bytes, size, 0, &whole);
 }
 
@@ -173,5 +205,6 @@ int main(void)
 		cmocka_unit_test(test_I19_a_segment_with_something_behind_its_seal_is_none),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests_name("whole meta", tests, setup, teardown) +
+	       cmocka_run_group_tests_name("cut meta", tests, setup_cut, teardown);
 }
