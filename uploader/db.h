@@ -7,7 +7,8 @@
  * LOCKING. Whoever may change the index holds STATE/index.lock (flock) from open to close: shared, as SQLite itself puts
  * writers in order, one transaction after the other; alone, while a damaged file is moved aside or a rebuilt one takes
  * the place of the old one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
- * what is there after it has begun, since another process may have done the same work meanwhile.
+ * what is there after it has begun, since another process may have done the same work meanwhile. What the file holds is
+ * trial.h's.
  */
 #ifndef UPLOADER_DB_H
 #define UPLOADER_DB_H

@@ -24,6 +24,7 @@
 #include "uploader/evidence.h"
 #include "uploader/ingest.h"
 #include "uploader/marks.h"
+#include "uploader/trial.h"
 #include "uploader/views.h"
 
 #define CACHE_WRITER_KIB 65536
@@ -78,6 +79,7 @@ static int take_lock(struct fr_index *index, int how)
 		index->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 		if (index->lock < 0)
 			return -errno;
+		(void)!fchmod(index->lock, fr_path_file_mode(index->state)); /* by its owner, for the group */
 	}
 	for (int waited = 0; flock(index->lock, how | LOCK_NB) < 0; waited += 20) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -403,6 +405,22 @@ static int is_known(sqlite3_stmt *known, const char *name)
 	return r;
 }
 
+static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const struct file *file, struct fr_index_stats *stats)
+{
+	int r = fr_trial_begin(index, file->name);
+
+	if (r < 0)
+		return r;
+	if (r) {
+		r = fr_ingest_leave_out(ingest, file->name, file->size, file->mtime_ns, "left out: reading it ended the program", stats);
+		snprintf(index->note, sizeof(index->note), "spool/%s is left out of the index: reading it ended the program", file->name);
+	} else {
+		r = fr_ingest_segment(ingest, file->name, file->size, file->mtime_ns, stats);
+	}
+	fr_trial_end(index, file->name); /* before the commit lets others in */
+	return r;
+}
+
 static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
 {
 	struct fr_ingest *ingest = NULL;
@@ -424,7 +442,7 @@ static int ingest_new(struct fr_index *index, const struct files *files, struct 
 		if (!r)
 			r = is_known(known, file->name); /* another process may have been faster */
 		if (!r)
-			r = fr_ingest_segment(ingest, file->name, file->size, file->mtime_ns, stats);
+			r = ingest_one(index, ingest, file, stats);
 		if (r == 1)
 			r = 0;
 		FR_TESTPOINT("index-before-commit");

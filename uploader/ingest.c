@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/core/testpoint.h"
 #include "uploader/ledger.h"
 #include "uploader/witness.h"
 
@@ -496,21 +497,38 @@ static int ingest_image(struct fr_ingest *ingest, struct fr_index_stats *stats)
 	return r;
 }
 
+static int begin_segment(struct fr_ingest *ingest)
+{
+	memset(ingest->kind, 0, (UINT16_MAX + 1) * sizeof(*ingest->kind));
+	memset(ingest->seen, 0, sizeof(ingest->seen));
+	ingest->first_ns = UINT64_MAX;
+	ingest->last_ns = ingest->records = 0;
+	return fr_db_int(ingest->index, "SELECT ifnull(max(id), 0) + 1 FROM segment", &ingest->segment);
+}
+
+int fr_ingest_leave_out(struct fr_ingest *ingest, const char *name, uint64_t size, uint64_t mtime_ns, const char *error,
+			struct fr_index_stats *stats)
+{
+	int r = begin_segment(ingest);
+
+	if (!r)
+		r = put_segment(ingest, name, size, mtime_ns, error);
+	stats->segments_bad += !r;
+	stats->segments += !r;
+	return r;
+}
+
 int fr_ingest_segment(struct fr_ingest *ingest, const char *name, uint64_t size, uint64_t mtime_ns,
 		      struct fr_index_stats *stats)
 {
 	char path[FR_PATH_MAX + 64];
 	const char *error = NULL;
-	int r;
+	int r = begin_segment(ingest);
 
-	memset(ingest->kind, 0, (UINT16_MAX + 1) * sizeof(*ingest->kind));
-	memset(ingest->seen, 0, sizeof(ingest->seen));
-	ingest->first_ns = UINT64_MAX;
-	ingest->last_ns = ingest->records = 0;
-	r = fr_db_int(ingest->index, "SELECT ifnull(max(id), 0) + 1 FROM segment", &ingest->segment);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/spool/%s", ingest->index->state, name);
+	FR_TESTPOINT(name); /* by its own name: a segment that nobody reads to the end */
 	r = fr_image_open_path(path, 0, &ingest->image);
 	if (r == -ENOENT)
 		return 0; /* dropped since the directory was read */

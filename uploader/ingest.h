@@ -23,6 +23,10 @@ void fr_ingest_free(struct fr_ingest *ingest);
 int fr_ingest_segment(struct fr_ingest *ingest, const char *name, uint64_t size, uint64_t mtime_ns,
 		      struct fr_index_stats *stats);
 
+/* Notes spool/`name` as one that can't be read, unread. */
+int fr_ingest_leave_out(struct fr_ingest *ingest, const char *name, uint64_t size, uint64_t mtime_ns, const char *error,
+			struct fr_index_stats *stats);
+
 /* Numbers of a lane that a segment holds and no other one does, lane by lane. */
 typedef int (*fr_ingest_lane)(void *data, uint32_t lane, const struct fr_ranges *numbers);
 int fr_ingest_only_in(struct fr_index *index, int64_t segment, fr_ingest_lane each, void *data);
