@@ -88,6 +88,8 @@ static void take_identity(struct fr_event *event)
 	for (unsigned i = 0; i < event->field_count; i++) {
 		const struct fr_value *field = &event->field[i];
 
+		if (fr_type_is_variable(field->type) != !strcmp(field->name, "comm"))
+			continue;
 		if (!strcmp(field->name, "pid"))
 			event->pid = (uint32_t)field->u;
 		else if (!strcmp(field->name, "tid"))

@@ -131,6 +131,13 @@ static void put_addresses(struct out *out, const char *bytes, size_t count)
 	}
 }
 
+/* A descriptor's words are no more to be trusted than a record's. */
+static void put_unit(struct out *out, const char *unit)
+{
+	if (*unit)
+		put_text(out, unit, strlen(unit));
+}
+
 static void put_number(struct out *out, const struct fr_value *field)
 {
 	bool is_signed = field->type >= FRM_I8 && field->type <= FRM_I64;
@@ -139,7 +146,7 @@ static void put_number(struct out *out, const struct fr_value *field)
 
 	if (field->type == FRM_F64) {
 		put_format(out, "%g", field->f);
-		put(out, field->unit);
+		put_unit(out, field->unit);
 		return;
 	}
 	if (!strcmp(field->unit, "hex")) {
@@ -165,7 +172,7 @@ static void put_number(struct out *out, const struct fr_value *field)
 	else
 		put_format(out, "%" PRIu64, field->u);
 	if (!name && strcmp(field->unit, "signal") && strcmp(field->unit, "errno"))
-		put(out, field->unit);
+		put_unit(out, field->unit);
 }
 
 const char *fr_signal_name(int number)

@@ -155,8 +155,11 @@ static int read_lane(struct fr_image *image, const struct source *source, uint32
 	struct lane_bytes bytes = { .data = data, .size = size, .lane = lane };
 	int r = fetch(source, &head, sizeof(head), at);
 
-	if (r == 0)
-		r = fetch(source, data, size, at + FRM_LANE_HEAD);
+	if (r == 0 && source->size > at + FRM_LANE_HEAD) { /* a file that was cut short costs no memory: data is zero already */
+		uint64_t have = source->size - at - FRM_LANE_HEAD;
+
+		r = fetch(source, data, have < size ? have : size, at + FRM_LANE_HEAD);
+	}
 	if (r == 0)
 		r = fetch(source, &tail, sizeof(tail), at + FRM_LANE_HEAD + size);
 	if (r == 0)
@@ -188,7 +191,7 @@ static int read_ring(struct fr_image *image, const struct source *source)
 	uint64_t data_size = fr_super_lane_data(super);
 	int r = 0;
 
-	image->bytes = malloc(super->lane_count * data_size);
+	image->bytes = calloc(super->lane_count, data_size);
 	if (!image->bytes)
 		return -ENOMEM;
 	for (uint32_t lane = 0; lane < super->lane_count && r == 0; lane++) {
@@ -199,6 +202,32 @@ static int read_ring(struct fr_image *image, const struct source *source)
 	for (unsigned cause = 0; cause < FRM_LOSS_COUNT && r == 0; cause++)
 		r = add_counter(image, FRM_LANE_NONE, cause, image->state.loss[cause]);
 	return r;
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct owner_ref *x = a, *y = b;
+
+	return x->tid != y->tid ? (x->tid < y->tid ? -1 : 1) : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Owners by thread: whoever asks for the name of a thread that borrowed a lane asks for each record. */
+static int list_owners(struct fr_image *image)
+{
+	image->owners = fr_image_alloc(image, (size_t)image->super.lane_count * FRM_OWNERS_MAX * sizeof(*image->owners));
+	if (!image->owners)
+		return -ENOMEM;
+	for (uint32_t lane = 0; lane < image->super.lane_count; lane++)
+		for (uint32_t i = FRM_OWNERS_MAX; i-- > 0;) {
+			const struct frm_owner *owner = &image->lanes[lane].info.owner[i];
+
+			if (owner->tid)
+				image->owners[image->owner_count++] = (struct owner_ref){
+					.tid = owner->tid, .at = lane * FRM_OWNERS_MAX + FRM_OWNERS_MAX - 1 - i, .name = owner->name
+				};
+		}
+	qsort(image->owners, image->owner_count, sizeof(*image->owners), by_tid);
+	return 0;
 }
 
 static int list_events(struct fr_image *image)
@@ -271,6 +300,8 @@ static int open_source(const struct source *source, unsigned flags, struct fr_im
 		if (r == 0)
 			r = read_ring(image, source);
 	}
+	if (r == 0)
+		r = list_owners(image);
 	if (r == 0)
 		r = list_events(image);
 	if (r < 0) {

@@ -96,7 +96,8 @@ static int keep_provider(struct fr_image *image, const struct frm_desc *desc)
 	const struct frm_desc_provider *from = (const struct frm_desc_provider *)desc;
 	struct fr_provider *to = &image->providers[image->provider_count];
 
-	if (desc->size < sizeof(*from) || from->name_len > desc->size - sizeof(*from) || fr_image_provider_by_id(image, from->id))
+	if (desc->size < sizeof(*from) || from->name_len > desc->size - sizeof(*from) || from->id >= FRM_PROVIDERS_MAX ||
+	    fr_image_provider_by_id(image, from->id))
 		return 0;
 	*to = (struct fr_provider){ .id = from->id,
 				    .version_major = from->version_major,
@@ -133,13 +134,15 @@ static int keep_event(struct fr_image *image, const struct frm_desc *desc)
 	struct fr_event_desc *to = &image->descs[image->desc_count];
 	struct fr_field_desc *fields;
 	const uint8_t *name;
+	size_t room;
 
 	if (desc->size < sizeof(*from) || image->desc_by_id[from->id])
 		return 0;
 	name = take(&cursor, from->name_len);
 	if (!name)
 		return 0;
-	fields = fr_image_alloc(image, (from->field_count + 1u) * sizeof(*fields));
+	room = cursor.left / sizeof(struct frm_field); /* the entry can't hold more, whatever it says */
+	fields = fr_image_alloc(image, (from->field_count < room ? from->field_count + 1u : room + 1) * sizeof(*fields));
 	*to = (struct fr_event_desc){ .id = from->id,
 				      .provider = from->provider,
 				      .level = from->level,

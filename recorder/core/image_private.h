@@ -16,6 +16,12 @@ struct text {
 	size_t size;
 };
 
+/* A lane's owner; of several of one thread, the one with the smallest `at` counts. */
+struct owner_ref {
+	uint32_t tid, at;
+	const char *name;
+};
+
 struct fr_image {
 	enum fr_image_type type;
 	unsigned flags, meta_damage;
@@ -26,6 +32,8 @@ struct fr_image {
 	struct frm_meta *meta; /* both copies merged; meta_size bytes */
 
 	struct lane_view *lanes; /* super.lane_count */
+	struct owner_ref *owners; /* by thread */
+	size_t owner_count;
 	struct fr_record *records; /* marks included, lane by lane */
 	size_t record_count, record_room;
 	uint32_t *events; /* those that are no marks */

@@ -156,16 +156,21 @@ const char *fr_image_text(const struct fr_image *image, size_t i, const char **r
 const char *fr_image_thread_name(const struct fr_image *image, const struct fr_record *record)
 {
 	const struct fr_lane_info *own = &image->lanes[record->lane].info;
+	size_t low = 0, high = image->owner_count;
 
 	for (size_t i = FRM_OWNERS_MAX; i-- > 0;)
 		if (own->owner[i].tid == record->tid && own->owner[i].tid && own->owner[i].from_pos <= record->pos)
 			return own->owner[i].name;
 	/* a borrowed lane: the thread may own another */
-	for (size_t lane = 0; record->tid && lane < image->super.lane_count; lane++)
-		for (size_t i = FRM_OWNERS_MAX; i-- > 0;)
-			if (image->lanes[lane].info.owner[i].tid == record->tid)
-				return image->lanes[lane].info.owner[i].name;
-	return "";
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (image->owners[middle].tid < record->tid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < image->owner_count && image->owners[low].tid == record->tid ? image->owners[low].name : "";
 }
 
 uint64_t fr_image_real_ns(const struct fr_image *image, uint64_t boot_ns)

@@ -72,25 +72,39 @@ static bool length_fits(const struct frm_record *record, uint64_t room, uint32_t
 {
 	uint32_t size = size_of(record);
 
-	return size >= sizeof(*record) && size <= most && fr_record_span(size) <= room;
+	return size >= sizeof(*record) && size <= most && fr_record_span(size) <= room &&
+	       record->pos <= UINT64_MAX - fr_record_span(size); /* no lane has taken so much */
 }
 
-static int by_pos(const void *a, const void *b)
+static void reverse(struct fr_record *records, size_t count)
 {
-	const struct fr_record *x = a, *y = b;
+	for (size_t i = 0, k = count; i + 1 < k; i++) {
+		struct fr_record swap = records[i];
 
-	return x->pos < y->pos ? -1 : x->pos > y->pos;
-}
-
-/* Offsets rise, so positions rise twice at most: the newest lap, then what the lap before left. */
-static void sort_by_pos(struct fr_record *records, size_t count)
-{
-	for (size_t i = 1; i < count; i++) {
-		if (records[i].pos < records[i - 1].pos) {
-			qsort(records, count, sizeof(*records), by_pos);
-			return;
-		}
+		records[i] = records[--k];
+		records[k] = swap;
 	}
+}
+
+/*
+ * Keeps the records from `floor` on, one lap at most (I1, rule 3), in order. Their offsets rise and position and offset agree,
+ * so there are two runs: the newest lap, then what the lap before left. Returns how many are kept.
+ */
+static size_t keep_lap(struct fr_record *records, size_t count, uint64_t floor)
+{
+	size_t kept = 0, run = 1;
+
+	for (size_t i = 0; i < count; i++)
+		if (records[i].pos >= floor)
+			records[kept++] = records[i];
+	while (run < kept && records[run].pos > records[run - 1].pos)
+		run++;
+	if (run < kept) { /* the second before the first */
+		reverse(records, run);
+		reverse(records + run, kept - run);
+		reverse(records, kept);
+	}
+	return kept;
 }
 
 static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint64_t first, uint64_t count, uint64_t from,
@@ -101,6 +115,17 @@ static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint
 	return count ? fr_image_add_loss(image, &loss) : 0;
 }
 
+/* Whether the checksum would hold if the record said that it lies at `pos`; no, when that asks too much of patience. */
+static bool would_hold_at(const struct frm_record *record, uint32_t seed, uint64_t pos, uint64_t *patience)
+{
+	uint32_t span = fr_record_span(size_of(record));
+
+	if (span > *patience)
+		return false;
+	*patience -= span;
+	return crc_holds_at(record, seed, pos);
+}
+
 /*
  * Before the oldest record of a lapped lane lie the remains of the one that was being overwritten; anything there that
  * still looks like a record of this lap is damage. Looks: it lies where it says and, besides, its number or its end fits the
@@ -108,7 +133,7 @@ static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint
  * such numbers in it). Returns the number where damage begins, else oldest->seq.
  */
 static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest, uint64_t from,
-			      uint64_t *ret_pos)
+			      uint64_t *patience, uint64_t *ret_pos)
 {
 	for (uint64_t pos = from; pos + sizeof(struct frm_record) <= oldest->pos; pos += 8) {
 		const struct frm_record *there = (const struct frm_record *)(bytes->data + pos % bytes->size);
@@ -121,7 +146,8 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 		number = seq < oldest->seq && back <= (oldest->pos - pos) / sizeof(*there);
 		end = pos + fr_record_span(size_of(there)) == oldest->pos && back == 1;
 		if (place ? !number && !end
-			  : !number || !end || pos % bytes->size + (oldest->pos - pos) > bytes->size || !crc_holds_at(there, seed, pos))
+			  : !number || !end || pos % bytes->size + (oldest->pos - pos) > bytes->size ||
+				    !would_hold_at(there, seed, pos, patience))
 			continue;
 		*ret_pos = pos;
 		return number ? seq : oldest->seq - 1;
@@ -131,7 +157,7 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 
 /* What is missing before the oldest record. `floor`: what lies before it may be gone, that is no damage. */
 static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest,
-		     uint64_t floor)
+		     uint64_t floor, uint64_t *patience)
 {
 	uint64_t pos = floor, damaged = oldest->seq;
 	int r;
@@ -139,7 +165,7 @@ static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, uin
 	if (floor == 0)
 		return lose(image, bytes->lane, FRM_LOSS_DAMAGED, 0, oldest->seq, 0, oldest->pos);
 	if (!(image->flags & FR_IMAGE_LIVE))
-		damaged = damage_before(bytes, seed, oldest, floor, &pos);
+		damaged = damage_before(bytes, seed, oldest, floor, patience, &pos);
 	r = lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, damaged, pos, pos);
 	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_DAMAGED, damaged, oldest->seq - damaged, pos, oldest->pos);
 }
@@ -197,8 +223,8 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	uint32_t seed = fr_lane_seed(image->super.ring_id, image->super.boot_id, bytes->lane);
 	uint32_t most = fr_lane_max_record(bytes->size);
 	struct lane_view *view = &image->lanes[bytes->lane];
-	size_t first = image->record_count, count, gone = 0;
-	uint64_t newest_end, floor, last_seq, patience = patience_for(bytes->size);
+	size_t first = image->record_count, count;
+	uint64_t newest_end = 0, floor, last_seq, patience = patience_for(bytes->size);
 	struct fr_record *records;
 	int r;
 
@@ -212,30 +238,23 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 			off += FRM_RECORD_ALIGN;
 			continue;
 		}
+		off += fr_record_span(size_of(record));
+		if (image->flags & FR_IMAGE_LIVE && bytes->hints && record->pos >= bytes->next_pos)
+			continue;
 		r = fr_image_add_record(image, (const unsigned char *)record, bytes->lane);
 		if (r < 0)
 			return r;
-		off += fr_record_span(size_of(record));
+		if (record->pos + fr_record_span(size_of(record)) > newest_end)
+			newest_end = record->pos + fr_record_span(size_of(record));
 	}
-	count = image->record_count - first;
-	records = count ? image->records + first : NULL;
-	sort_by_pos(records, count);
-	if (image->flags & FR_IMAGE_LIVE && bytes->hints)
-		while (count && records[count - 1].pos >= bytes->next_pos)
-			count--;
-	image->record_count = first + count;
-	newest_end = count ? records[count - 1].pos + fr_record_span(size_of(records[count - 1].head)) : 0;
-
 	floor = newest_end > bytes->size ? newest_end - bytes->size : 0;
 	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size &&
 	    bytes->next_pos_after - bytes->size > floor && bytes->next_pos_after < newest_end + 64 * bytes->size)
 		floor = bytes->next_pos_after - bytes->size;
-	while (gone < count && records[gone].pos < floor) /* I1, rule 3 */
-		gone++;
-	if (gone)
-		memmove(records, records + gone, (count - gone) * sizeof(*records));
-	count -= gone;
-	image->record_count -= gone;
+	count = image->record_count - first;
+	records = count ? image->records + first : NULL;
+	count = keep_lap(records, count, floor);
+	image->record_count = first + count;
 
 	view->first = first;
 	view->count = count;
@@ -251,7 +270,7 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	last_seq = records[count - 1].seq;
 	if (bytes->next_pos > floor + bytes->size && hints_agree(bytes, newest_end, last_seq + 1))
 		floor = bytes->next_pos - bytes->size;
-	r = lose_head(image, bytes, seed, &records[0], floor);
+	r = lose_head(image, bytes, seed, &records[0], floor, &patience);
 	if (r == 0)
 		r = lose_between(image, bytes->lane, records, count, floor);
 	return r < 0 ? r : lose_tail(image, bytes, &view->info, newest_end, last_seq + 1);
