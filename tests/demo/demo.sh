@@ -77,9 +77,9 @@ daemon
 sleep 1
 cat "$scratch/flightrecd.log"
 
-say "What did the daemon see? It stops, and recovery takes what is left"
-kill -TERM "$daemon"
-wait "$daemon" || true
+say "The daemon is killed for good, and recovery takes what it left"
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null || true
 run flightrec recover || [[ $? -eq 4 ]] || die "recover failed"
 run flightrec index
 
