@@ -64,6 +64,13 @@ for example in "$tmp/example" "$tmp/example-cpp"; do
 	grep -q '"event"' "$tmp/events" || fail "nothing of the example was recorded: $(cat "$tmp/events")"
 done
 
+# nothing else keeps the spool below its cap, so that has to run where nothing is uploaded
+units=$root$prefix/lib/systemd
+grep -qx "ExecStart=$prefix/bin/flightrec index" "$units/system/flightrec-index.service" || fail "no unit runs flightrec index"
+grep -qx 'OnUnitInactiveSec=10min' "$units/system/flightrec-index.timer" || fail "no timer runs it each ten minutes, as flightrec.conf(5) says"
+grep -qx 'enable flightrec-index.timer' "$units/system-preset/90-flightrec.preset" || fail "the preset leaves the timer off"
+! grep -q upload "$units/system/flightrec-index."* || fail "the index waits for upload"
+
 if command -v systemd-analyze >/dev/null; then
 	mkdir -p "$tmp/units"
 	for unit in "$root$prefix"/lib/systemd/system/flightrec*; do
