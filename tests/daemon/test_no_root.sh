@@ -5,9 +5,9 @@ public=1
 . tests/daemon/lib.sh
 
 command -v setpriv >/dev/null || { echo "setpriv is not here"; exit 77; }
+cp "$flightrecd" "$client" "$scratch"
 if [[ $(id -u) == 0 ]]; then
 	mkdir "$state" "$FLIGHTREC_RUNTIME_DIR"
-	cp "$flightrecd" "$client" "$scratch"
 	chown -R 65534:65534 "$scratch"
 	as=(setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all --inh-caps=-all)
 else
