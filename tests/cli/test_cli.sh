@@ -128,11 +128,11 @@ if command -v script >/dev/null; then
 fi
 
 # every line of JSON is JSON, and no output of any kind holds a control character
-holds json_is_json bash -c 'flightrec show --json | python3 -c "
-import json, sys
-for line in sys.stdin:
-    json.loads(line)
-" 2>/dev/null || ! command -v python3 >/dev/null'
+if command -v jq >/dev/null; then
+	holds json_is_json bash -c 'flightrec show --json | jq -R fromjson >/dev/null'
+else
+	echo "no jq: whether each line is JSON was not tried"
+fi
 controls=$'[\001-\010\013-\037\177]'
 holds no_controls_in_text bash -c '! flightrec show | grep -qa "$1"' _ "$controls"
 holds no_controls_in_json bash -c '! flightrec show --json | grep -qa "$1"' _ "$controls"
@@ -271,6 +271,22 @@ fi
 
 flightrec show >from_rings
 if flightrec help recover >/dev/null 2>&1 && [[ $(flightrec help) == *' recover '* ]]; then
+	# where the configuration says that rings are; not with --state; and all the same when it does not hold
+	recover_there() { # CONFIGURATION [OPTION...]
+		rm -rf there other
+		mkdir there
+		cp state/rings/shop.ring there/
+		printf '%b' "$1" >there.conf
+		shift
+		FLIGHTREC_CONFIG=there.conf FLIGHTREC_STATE_DIR=$work/other flightrec recover --pstore "" --archive "" "$@" >/dev/null 2>there.stderr
+	}
+	recover_there "[store]\nring_dir = $work/there\n"
+	holds "recover: configured ring_dir" is "$? $(ls there other/spool) $(<there.stderr)" $'0 other/spool:\n72696e672d73686f700000000000000000-000000.frs\nattempts\ncursors\nharvested\nquarantine\n\nthere: '
+	recover_there "[store]\nring_dir = $work/there\n" --state other
+	holds "recover: --state leaves the configuration out" is "$? $(ls there) $(<there.stderr)" '4 shop.ring '
+	recover_there "[store]\nring_dir $work/there\n"
+	holds "recover: a configuration that does not hold" is "$? $(ls there) $(grep -c 'there.conf:2: .*ring_dir' there.stderr)" '4 shop.ring 1'
+
 	flightrec recover --pstore "" --archive "" >/dev/null
 	flightrec show >from_spool
 	holds same_from_spool diff -u from_rings from_spool
