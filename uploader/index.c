@@ -149,6 +149,8 @@ static int open_reader(struct fr_index *index)
 		if (!r)
 			r = check_version(index);
 	}
+	if (r == -ENOENT) /* it is there, and SQLite can't open it or what lies beside it */
+		return -EACCES;
 	if (r < 0)
 		return r == -ENODATA ? -ENOENT : r;
 	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size=-%d; PRAGMA query_only=1", CACHE_READER_KIB);
