@@ -167,7 +167,7 @@ TEST(test_I8_descriptors_that_claim_much_cost_little)
 TEST(test_units_do_not_steer_a_terminal)
 {
 	struct fr_field_spec fields[2] = { { FRM_U32, "n", "\x1b]0;owned\x07" }, { FRM_F64, "f", "\x1b[2J" } };
-	struct fr_reservation res;
+	struct fr_reservation res = { 0 };
 	struct unit_ring u;
 	struct fr_image *image;
 	struct fr_event event;
