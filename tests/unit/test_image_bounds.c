@@ -167,7 +167,7 @@ TEST(test_I8_descriptors_that_claim_much_cost_little)
 TEST(test_units_do_not_steer_a_terminal)
 {
 	struct fr_field_spec fields[2] = { { FRM_U32, "n", "\x1b]0;owned\x07" }, { FRM_F64, "f", "\x1b[2J" } };
-	struct fr_reservation res = { 0 };
+	struct fr_reservation res;
 	struct unit_ring u;
 	struct fr_image *image;
 	struct fr_event event;
@@ -177,7 +177,10 @@ TEST(test_units_do_not_steer_a_terminal)
 	unit_ring_make(&u, 1u << 20, 1, FRM_POLICY_OVERWRITE);
 	id = fr_ring_declare_event(&u.ring, 0, "steers", 4, 0, fields, 2);
 	assert_true(id > 0);
-	assert_int_equal(fr_lane_reserve(&u.lane[0], 16, &res), 0);
+	if (fr_lane_reserve(&u.lane[0], 16, &res) < 0) {
+		fail(); /* which the compiler thinks may return */
+		return;
+	}
 	res.record->event = (uint16_t)id;
 	memset(res.record + 1, 1, 16);
 	fr_lane_commit(&res, 0);
