@@ -13,17 +13,21 @@
 #include "pstore/source.h"
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/store.h"
 #include "recorder/core/image.h"
+#include "recorder/core/ini.h"
 #include "recorder/core/paths.h"
 
 static const char help[] =
 	"Looks for rings whose writers are gone, for those of earlier boots, and for what the kernel left in pstore or\n"
-	"systemd-pstore in its archive. What is found is copied into segments in STATE/spool; only when a copy is durable is its\n"
-	"source removed (systemd's archive is never touched). What can't be read is kept in STATE/spool/quarantine. Doing it\n"
-	"again, or being killed meanwhile, harms nothing.\n"
+	"systemd-pstore in its archive. Rings lie in STATE/rings, and where [store] ring_dir of flightrec.conf(5) says. What is\n"
+	"found is copied into segments in STATE/spool; only when a copy is durable is its source removed (systemd's archive is\n"
+	"never touched). What can't be read is kept in STATE/spool/quarantine. Doing it again, or being killed meanwhile, harms\n"
+	"nothing.\n"
 	"\n"
 	"Options:\n"
-	"      --state DIR      where spool/ and rings/ are (default: $FLIGHTREC_STATE_DIR, or /var/lib/flightrec for root)\n"
+	"      --state DIR      where spool/ and rings/ are (default: $FLIGHTREC_STATE_DIR, or /var/lib/flightrec for root);\n"
+	"                       when it is given, the configuration's ring_dir is left out: it may be another recorder's\n"
 	"      --ring-dir DIR   look for rings there, too; may be given again (default: $FLIGHTREC_RING_DIR, if set)\n"
 	"      --pstore DIR     instead of /sys/fs/pstore ($FLIGHTREC_PSTORE_DIR); \"\" leaves it out\n"
 	"      --archive DIR    instead of /var/lib/systemd/pstore ($FLIGHTREC_PSTORE_ARCHIVE); \"\" leaves it out\n"
@@ -282,8 +286,8 @@ int fr_cmd_recover(int argc, char **argv)
 	};
 	struct fr_recover recover = { .pstore_dir = fr_source_pstore_dir(), .archive_dir = fr_source_archive_dir() };
 	struct totals totals = { 0 };
-	char state[FR_PATH_MAX];
-	const char **dirs = fr_cli_alloc(((size_t)argc + 1) * sizeof(*dirs));
+	char state[FR_PATH_MAX], configured[FR_PATH_MAX] = "", why[FR_INI_TEXT_MAX];
+	const char **dirs = fr_cli_alloc(((size_t)argc + 2) * sizeof(*dirs));
 	const char *from_environment = getenv("FLIGHTREC_RING_DIR");
 	int option, result = -1;
 
@@ -322,10 +326,14 @@ int fr_cmd_recover(int argc, char **argv)
 		if (error < 0)
 			result = fr_fail("no state directory: %s", fr_why(error));
 		recover.state_dir = state;
+		if (fr_store_ring_dir(configured, why, sizeof(why)) < 0)
+			fr_warning("%s; its ring_dir, if it names one, is left out", why);
 	}
 	if (result < 0) {
 		if (!recover.ring_dirs && from_environment && *from_environment)
 			dirs[recover.ring_dirs++] = from_environment;
+		if (*configured)
+			dirs[recover.ring_dirs++] = configured;
 		recover.ring_dir = dirs;
 		result = run(&recover, &totals);
 	}

@@ -18,11 +18,9 @@
 
 static int take_ring_dir(void *ctx, const struct fr_ini_entry *entry, char *why, size_t why_size)
 {
-	struct fr_store *store = ctx;
-
 	if (strcmp(entry->section, "store") != 0 || strcmp(entry->key, "ring_dir") != 0)
 		return FR_INI_NOT_MINE;
-	return fr_ini_string(entry->value, store->rings[1], sizeof(store->rings[1]), why, why_size);
+	return fr_ini_string(entry->value, ctx, FR_PATH_MAX, why, why_size);
 }
 
 int fr_store_use(const char *directory)
@@ -39,10 +37,21 @@ int fr_store_use(const char *directory)
 	return setenv("FLIGHTREC_STATE_DIR", path, 1) < 0 ? -errno : 0;
 }
 
+int fr_store_ring_dir(char path[FR_PATH_MAX], char *error, size_t error_size)
+{
+	const struct fr_ini_reader reader = { .entry = take_ring_dir, .ctx = path };
+	int result;
+
+	path[0] = '\0';
+	result = fr_ini_load_config(&reader, error, error_size);
+	if (result < 0)
+		path[0] = '\0';
+	return result;
+}
+
 int fr_store_here(struct fr_store *store)
 {
-	const struct fr_ini_reader reader = { .entry = take_ring_dir, .ctx = store };
-	char ignored[FR_INI_TEXT_MAX];
+	char ignored[FR_INI_TEXT_MAX]; /* the daemon says what is wrong with it */
 	const char *given;
 	int error;
 
@@ -54,8 +63,7 @@ int fr_store_here(struct fr_store *store)
 		error = fr_path_state(store->spool, sizeof(store->spool), "spool");
 	if (error)
 		return error;
-	if (fr_ini_load_config(&reader, ignored, sizeof(ignored)) < 0) /* the daemon says what is wrong with it */
-		store->rings[1][0] = '\0';
+	fr_store_ring_dir(store->rings[1], ignored, sizeof(ignored));
 	given = getenv("FLIGHTREC_RING_DIR");
 	if (given && strlen(given) < sizeof(store->rings[2]))
 		strcpy(store->rings[2], given);

@@ -8,6 +8,7 @@
 #define RECORDER_CLI_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "recorder/core/image.h"
 #include "recorder/core/paths.h"
@@ -24,6 +25,8 @@ struct fr_store {
 int fr_store_use(const char *directory);
 /* The machine's own. Negative errno when the state directory can't even be named. */
 int fr_store_here(struct fr_store *store);
+/* [store] ring_dir of the configuration, or "". A configuration that does not hold: negative errno and one line in `error`. */
+int fr_store_ring_dir(char path[FR_PATH_MAX], char *error, size_t error_size);
 /* A state directory, or one with rings or segments in it, of whatever machine. */
 void fr_store_at(struct fr_store *store, const char *directory);
 
