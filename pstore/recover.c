@@ -16,11 +16,18 @@
 #include "pstore/cursor.h"
 #include "pstore/salvage.h"
 #include "pstore/source.h"
+#include "pstore/vouch.h"
 #include "recorder/core/testpoint.h"
 
 #define CRASHES_MAX 100 /* each sets one source aside; a machine with more has another problem */
 
 _Static_assert(sizeof(struct fr_found) <= PIPE_BUF, "a report goes through the pipe in one piece");
+
+/* A ring whose superblock was not what it was made with. */
+struct mended {
+	struct mended *next;
+	char path[sizeof(((struct fr_found *)0)->path)];
+};
 
 struct run {
 	const struct fr_recover *recover;
@@ -30,6 +37,7 @@ struct run {
 	size_t dirs;
 	struct fr_found *told; /* by workers that crashed later */
 	size_t tolds;
+	struct mended *mended;
 	bool stuck;  /* a ring could not be set aside: its mark is still needed */
 	int pipe; /* the worker's end; -1: report directly */
 };
@@ -60,6 +68,46 @@ static bool told(const struct run *run, const struct fr_found *found)
 	return false;
 }
 
+/*
+ * Puts back whose rings they are, where a daemon has kept that. Before anything is believed that a ring says: of which boot it is,
+ * whether its writer lives. (A living writer's superblock is as fixed as a dead one's.)
+ */
+static int restore_identities(struct run *run)
+{
+	for (size_t d = 0; d < run->dirs; d++) {
+		struct fr_evidence_list list = { 0 };
+		int error = fr_source[FR_SOURCE_KIND_RING].enumerate(run->dir[d], &list); /* take_rings() says what is wrong */
+
+		for (size_t i = 0; i < list.count && error != -ENOMEM; i++) {
+			struct mended *mended;
+			struct fr_found found;
+
+			if (fr_vouch_restore(run->recover->state_dir, list.item[i].dir, list.item[i].name) <= 0)
+				continue;
+			mended = malloc(sizeof(*mended));
+			if (!mended) {
+				error = -ENOMEM;
+				break;
+			}
+			fr_found_path(&found, list.item[i].dir, list.item[i].name);
+			strcpy(mended->path, found.path);
+			mended->next = run->mended;
+			run->mended = mended;
+		}
+		fr_evidence_done(&list);
+		if (error == -ENOMEM)
+			return error;
+	}
+	return 0;
+}
+
+static void tell_mended(const struct run *run, struct fr_found *found)
+{
+	for (const struct mended *mended = run->mended; mended; mended = mended->next)
+		if (found->fate == FR_FATE_SALVAGED && !*found->why && !strcmp(mended->path, found->path))
+			strcpy(found->why, "its superblock had been changed, and is as the daemon made it again");
+}
+
 static int take_ring(struct run *run, const struct fr_evidence *ring)
 {
 	struct fr_found found = { .source = "ring" };
@@ -77,6 +125,9 @@ static int take_ring(struct run *run, const struct fr_evidence *ring)
 		return error;
 	if (found.fate == FR_FATE_FAILED || found.error == -EBADMSG)
 		run->stuck = true;
+	if (found.released)
+		fr_vouch_drop(run->recover->state_dir, ring->name);
+	tell_mended(run, &found);
 	tell(run, &found);
 	return 0;
 }
@@ -145,8 +196,10 @@ static int work(struct run *run)
 	struct fr_boots boots;
 	int error;
 
+	error = restore_identities(run);
 	/* before any ring goes: which boot a kernel's last words belong to is what the rings tell */
-	error = fr_boots_open(run->spool, run->dir, run->dirs, &boots);
+	if (!error)
+		error = fr_boots_open(run->spool, run->dir, run->dirs, &boots);
 	if (error < 0)
 		return error;
 	fr_boots_number(run->spool, &boots);
@@ -265,5 +318,11 @@ int fr_recover(const struct fr_recover *recover)
 	fr_spool_close(spool);
 	free(run.dir);
 	free(run.told);
+	while (run.mended) {
+		struct mended *mended = run.mended;
+
+		run.mended = mended->next;
+		free(mended);
+	}
 	return error;
 }

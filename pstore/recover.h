@@ -3,7 +3,8 @@
  * recover.h - everything that is left of the dead, from every place, into the spool.
  *
  * Owns: the order of things, and the worker. What parses untrusted bytes runs in a child process; when it crashes, the marks
- * it left (attempt.h) tell in what, the parent starts another, which sets that aside, and goes on with the rest.
+ * it left (attempt.h) tell in what, the parent starts another, which sets that aside, and goes on with the rest. Rings that a
+ * daemon vouches for (vouch.h) are salvaged in its words.
  */
 #ifndef PSTORE_RECOVER_H
 #define PSTORE_RECOVER_H

@@ -10,11 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pstore/vouch.h"
 #include "recorder/core/check.h"
 #include "recorder/core/host.h"
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
-#include "recorder/daemon/vouch.h"
 
 #define PROCESS_RINGS_MAX 8
 
@@ -103,7 +103,7 @@ static void unmake(struct daemon *daemon, const char *name)
 
 	if (snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, name) < (int)sizeof(path))
 		unlink(path);
-	vouch_drop(daemon, name);
+	fr_vouch_drop(daemon->state, name);
 }
 
 /* From the made ring to the client's hands. `pidfd` is taken over. */
@@ -118,7 +118,7 @@ static void hand_out(struct daemon *daemon, const struct server_peer *peer, int 
 	if (pread(fd, &super, sizeof(super), 0) != (ssize_t)sizeof(super))
 		error = -EIO;
 	if (error == 0)
-		error = vouch_store(daemon, name, &super);
+		error = fr_vouch_store(daemon->state, name, &super);
 	if (error < 0) {
 		if (pidfd >= 0)
 			close(pidfd);

@@ -10,10 +10,10 @@
 
 #include "pstore/attempt.h"
 #include "pstore/salvage.h"
+#include "pstore/vouch.h"
 #include "recorder/core/host.h"
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
-#include "recorder/daemon/vouch.h"
 
 #define RETRY_MS 30000
 
@@ -36,7 +36,7 @@ static int salvage_job(void *ctx, void *result)
 	int error;
 
 	if (queue->current->vouched)
-		outcome->scribbled = vouch_restore(daemon, queue->current->name) > 0;
+		outcome->scribbled = fr_vouch_restore(daemon->state, daemon->ring_dir, queue->current->name) > 0;
 	error = fr_spool_open(daemon->state, &spool);
 	if (error < 0)
 		return error;
@@ -125,7 +125,7 @@ static void finished(struct salvage_queue *queue, struct writer *writer,
 		return;
 	}
 	if (outcome->fate != FR_FATE_LEFT)
-		vouch_drop(daemon, writer->name);
+		fr_vouch_drop(daemon->state, writer->name);
 	writers_remove(writer);
 }
 
@@ -186,7 +186,7 @@ static void done(void *ctx, const struct worker_end *end)
 
 void salvage_queue_forget(struct writer *writer)
 {
-	vouch_drop(writer->daemon, writer->name);
+	fr_vouch_drop(writer->daemon->state, writer->name);
 	writers_remove(writer);
 }
 

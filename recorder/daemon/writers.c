@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pstore/vouch.h"
 #include "recorder/core/host.h"
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 #include "recorder/daemon/death.h"
-#include "recorder/daemon/vouch.h"
 
 #define POLL_MS	 100	       /* without pidfd */
 #define CHECK_MS 10000	       /* sizes of rings */
@@ -261,7 +261,7 @@ int writers_open(struct daemon *daemon)
 	writers->poll = (struct loop_timer){ .fire = poll_writers, .ctx = daemon };
 	writers->check = (struct loop_timer){ .fire = check_sizes, .ctx = daemon };
 	writers_watch(daemon);
-	vouch_sweep(daemon);
+	fr_vouch_sweep(daemon->state, daemon->ring_dir);
 	writers_scan(daemon, true);
 	loop_timer_set(&daemon->loop, &writers->check, CHECK_MS);
 	return 0;

@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pstore/vouch.h"
 #include "recorder/core/check.h"
 #include "recorder/core/host.h"
 #include "recorder/daemon/daemon.h"
-#include "recorder/daemon/vouch.h"
 #include "recorder/daemon/writers.h"
 
 /* Opened first and looked at then: the start time says whether the pid is still the same process. */
@@ -56,7 +56,7 @@ static bool read_super(struct daemon *daemon, const char *name, struct frm_super
 
 	if (!super_from_name(name, &named))
 		return false;
-	*ret_vouched = vouch_read(daemon, name, super) == 0;
+	*ret_vouched = fr_vouch_read(daemon->state, name, super) == 0;
 	if (*ret_vouched)
 		return true;
 	if (snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, name) >= (int)sizeof(path))
