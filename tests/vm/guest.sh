@@ -10,6 +10,7 @@
 #	vm_modules ramoops nd_e820 ...		kernel modules, for `load` in the guest
 #	vm_script <<'GUEST' ... GUEST		what the guest does, at every boot of it
 #	vm_run 'memmap=64M!0x8000000' [QEMU's arguments]
+#	vm_cut_power TEXT ...			the same, but its power goes soon after it reported TEXT
 #	vm_report NAME				what the guest wrote with `report NAME`
 #
 # What cost time to find: software emulation, one emulated CPU (a warm reset with two hangs or oopses early), and
@@ -142,22 +143,58 @@ vm_script() {
 	cat >"$vm/root/scenario"
 }
 
-vm_run() {
-	local cmdline=$1 started
-	shift
-	(cd "$vm/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$vm/initramfs" || vm_fail "no initramfs"
-	started=$SECONDS
-	timeout -k 5 "$vm_seconds" qemu-system-x86_64 -machine q35,accel=tcg -cpu Haswell-v4 -smp 1 -m 512 \
+# vm_start SECONDS CMDLINE [QEMU's arguments]: the guest, in the place of this shell
+vm_start() {
+	local seconds=$1 cmdline=$2
+	shift 2
+	exec timeout -k 5 "$seconds" qemu-system-x86_64 -machine q35,accel=tcg -cpu Haswell-v4 -smp 1 -m 512 \
 		-nodefaults -no-user-config -display none \
 		-serial file:"$vm/console.raw" -serial file:"$vm/report.raw" \
 		-kernel "$vm_kernel_dir/vmlinuz" -initrd "$vm/initramfs" \
 		-append "console=ttyS0 panic=1 quiet $cmdline" "$@" </dev/null >"$vm/qemu" 2>&1
-	vm_status=$?
+}
+
+vm_pack() {
+	(cd "$vm/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$vm/initramfs" || vm_fail "no initramfs"
+}
+
+vm_collect() {
 	tr -d '\r' <"$vm/console.raw" >"$vm/console"
 	tr -d '\r' <"$vm/report.raw" >"$vm/report"
+}
+
+vm_run() {
+	local started=$SECONDS
+	vm_pack
+	(vm_start "$vm_seconds" "$@")
+	vm_status=$?
+	vm_collect
 	((vm_status == 0)) || vm_fail "the guest did not end by itself within $vm_seconds s (qemu: $vm_status)"
 	echo "guest: $((SECONDS - started)) s, $(grep -ac 'Kernel panic - not syncing' "$vm/console") panic(s)," \
 		"kernel $(ls "$vm_kernel_dir/tree/lib/modules")"
+}
+
+# vm_cut_power TEXT CMDLINE [QEMU's arguments]: runs the guest until it has reported a line TEXT and up to a second
+# more, then takes its power away: QEMU is killed. What the guest's kernel had not written to the disk is gone.
+vm_cut_power() {
+	local text=$1 tries=$((vm_seconds * 10)) guest
+	shift
+	vm_pack
+	: >"$vm/report.raw"
+	(vm_start "$vm_seconds" "$@") &
+	guest=$!
+	until grep -aq "^$text" "$vm/report.raw"; do
+		if ((tries-- == 0)) || ! kill -0 "$guest" 2>/dev/null; then
+			vm_collect
+			vm_fail "the guest never reported: $text"
+		fi
+		sleep 0.1
+	done
+	sleep "$((RANDOM % 10 / 9)).$((RANDOM % 10))"
+	pkill -KILL -P "$guest" # the guest itself; timeout follows
+	wait "$guest" 2>/dev/null
+	vm_collect
+	echo "guest: lost its power"
 }
 
 # What the guest reported under that name (at its last boot that did).

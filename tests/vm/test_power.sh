@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# check-timeout: 240
+# The power goes while an application records into a ring file on an ordinary disk: the guest is killed, nothing is
+# flushed. What had been synced is there at the next start, nothing is there that was never recorded, and what is missing
+# between is counted with a cause.
+set -uo pipefail
+# shellcheck source=tests/vm/guest.sh
+. "$(dirname "$0")/guest.sh"
+
+vm_begin
+vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
+vm_modules virtio_pci virtio_blk
+vm_disk "$vm/disk"
+vm_script <<'GUEST'
+load virtio_pci
+load virtio_blk
+mount_ext4 /dev/vda /state
+export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
+if [ -e /state/first-boot-is-over ]; then
+	flightrec recover 2>&1 | report recover
+	flightrec index 2>&1 | report index
+	flightrec incidents 2>&1 | report incidents
+	flightrec show --json | report events
+	ls /state/flightrec/rings | report rings-left
+	bye
+fi
+touch /state/first-boot-is-over
+witness /dev/ttyS1 1000 &
+sleep 2
+echo "sync begins" >&3
+sync
+echo "sync is over" >&3
+sleep 1000
+GUEST
+disk=(-drive "file=$vm/disk,if=virtio,format=raw,cache=unsafe")
+vm_cut_power "sync is over" '' "${disk[@]}"
+cp "$vm/report" "$vm/report.first"
+vm_run '' "${disk[@]}"
+
+vm_report recover
+vm_report incidents
+vm_report events >"$vm/events"
+for till in 1 2; do
+	synced=$(sed '/^sync begins/q' "$vm/report.first" | grep -a "^paid $till [0-9]*\$" | tail -n 1 | cut -d ' ' -f 3)
+	witnessed=$(grep -a "^paid $till [0-9]*\$" "$vm/report.first" | tail -n 1 | cut -d ' ' -f 3)
+	sed -n "s/.*\"order_paid\".*\"till\":$till,\"number\":\([0-9]*\).*/\1/p" "$vm/events" | sort -n >"$vm/numbers"
+	last=$(tail -n 1 "$vm/numbers")
+	below=$(awk -v limit="${synced:-0}" '$1 <= limit' "$vm/numbers" | wc -l)
+	vm_expect "till $till recorded before the sync and after it ($synced, $witnessed in all)" \
+		test "${witnessed:-0}" -gt "${synced:-0}" -a "${synced:-0}" -gt 0
+	vm_expect "all $synced that were committed before the sync came back" test "$below" -eq "${synced:-0}"
+	vm_expect "and nothing that it never recorded (the last is $last)" test "${last:-0}" -le $((witnessed + 1))
+done
+vm_expect "the source is released" test -z "$(vm_report rings-left)"
