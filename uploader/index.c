@@ -415,6 +415,7 @@ static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const st
 
 	if (r < 0)
 		return r;
+	FR_TESTPOINT("index-read");
 	if (r) {
 		r = fr_ingest_leave_out(ingest, file->name, file->size, file->mtime_ns, "left out: reading it ended the program", stats);
 		snprintf(index->note, sizeof(index->note), "spool/%s is left out of the index: reading it ended the program", file->name);

@@ -12,6 +12,7 @@
 
 #include "uploader/ingest.h"
 
+#define TRIES	5
 #define TRIAL_S 300 /* who reads one segment for longer does not come to an end */
 #define TRIED	0
 #define UNTRIED 2 /* for want of memory, say; a sanitizer ends a process with 1 */
@@ -24,8 +25,11 @@ struct note {
 static void read_note(struct fr_index *index, struct note *note)
 {
 	ssize_t got = pread(index->lock, note->text, sizeof(note->text) - 1, 0);
+	char *end;
 
-	note->size = got > 0 ? (size_t)got : 0;
+	note->text[got > 0 ? got : 0] = 0;
+	end = strrchr(note->text, '\n'); /* a power cut leaves what it likes */
+	note->size = end ? (size_t)(end - note->text) + 1 : 0;
 	note->text[note->size] = 0;
 }
 
@@ -36,12 +40,12 @@ static void write_note(struct fr_index *index, const struct note *note)
 		(void)!ftruncate(index->lock, (off_t)note->size);
 }
 
-/* The line with the name; NULL when there is none. */
-static char *line_of(struct note *note, const char *name)
+/* The first line with the name; NULL when there is none. */
+static char *line_of(char *text, const char *name)
 {
 	size_t length = strlen(name);
 
-	for (char *line = note->text, *end; (end = strchr(line, '\n')); line = end + 1)
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
 		if (line + length == end && !memcmp(line, name, length))
 			return line;
 	return NULL;
@@ -85,17 +89,20 @@ static int let_a_child_try(const char *state, const char *name)
 
 int fr_trial_begin(struct fr_index *index, const char *name)
 {
-	struct note note;
 	size_t length = strlen(name) + 1;
+	unsigned begun = 0;
+	struct note note;
 
 	read_note(index, &note);
-	if (line_of(&note, name))
-		return let_a_child_try(index->state, name);
+	for (char *line = line_of(note.text, name); line; line = line_of(line + length, name))
+		begun++;
+	if (begun >= TRIES)
+		return 1;
 	if (note.size + length >= sizeof(note.text)) /* of segments that are long gone */
 		note.size = 0;
 	note.size += (size_t)snprintf(note.text + note.size, sizeof(note.text) - note.size, "%s\n", name);
-	write_note(index, &note);
-	return 0;
+	write_note(index, &note); /* before the child: want of memory may end both */
+	return begun ? let_a_child_try(index->state, name) : 0;
 }
 
 void fr_trial_end(struct fr_index *index, const char *name)
@@ -105,10 +112,11 @@ void fr_trial_end(struct fr_index *index, const char *name)
 	char *line;
 
 	read_note(index, &note);
-	line = line_of(&note, name);
-	if (!line)
+	if (!line_of(note.text, name))
 		return;
-	memmove(line, line + length, note.size - (size_t)(line - note.text) - length + 1);
-	note.size -= length;
+	while ((line = line_of(note.text, name))) {
+		memmove(line, line + length, note.size - (size_t)(line - note.text) - length + 1);
+		note.size -= length;
+	}
 	write_note(index, &note);
 }

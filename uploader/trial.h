@@ -2,7 +2,7 @@
 /*
  * trial.h - a segment that ends its reader ends it once, and is then left out of the index.
  *
- * Owns: what STATE/index.lock holds: the names of segments whose reading was begun and not finished, one a line. It is not
+ * Owns: what STATE/index.lock holds: a line with a segment's name for each time it was begun and not finished. It is not
  * synced: a reader's end leaves what was written, and of a power cut no segment is guilty. All calls are made
  * within a write transaction, so that nobody else reads a segment or touches the file meanwhile.
  */
@@ -13,7 +13,8 @@
 
 /*
  * Notes that `name` is about to be read. 0: read it; 1: it ends whoever reads it; or a negative errno. A reader may also
- * have been killed without any fault of the segment, so one that was begun before is first read by a child, into nothing.
+ * have been killed without any fault of the segment, so one that was begun before is first read by a child, into nothing. What
+ * was begun five times is left out whatever the child comes to: it may end only who has the rest of the index.
  */
 int fr_trial_begin(struct fr_index *index, const char *name);
 void fr_trial_end(struct fr_index *index, const char *name); /* it was read, or left out for good */

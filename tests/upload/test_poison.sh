@@ -49,15 +49,30 @@ expect_code 3
 unset FLIGHTREC_TESTPOINT
 [[ $(ask "SELECT count(*) FROM events") == 200 ]] || fail "$(ask "SELECT count(*) FROM events") events, want 200"
 
+echo "- one that ends its reader, but not the child that tries it first, is left out after the fifth time"
+rm -rf "$scratch"/state/index.*
+for ((i = 0; i < 5; i++)); do
+	code=0
+	FLIGHTREC_TESTPOINT=index-read "$pointed" index >/dev/null 2>&1 || code=$?
+	expect_code 137
+done
+[[ $(sort -u "$scratch/state/index.lock") == "${names[0]##*/}" ]] || fail "the note says $(<"$scratch/state/index.lock")"
+index "$flightrec"
+expect_code 3
+expect_said "spool/${names[0]##*/} is left out"
+expect_said "200 events from 3 segments"
+[[ ! -s $scratch/state/index.lock ]] || fail "the note is left"
+
 echo "- a good segment whose reader was killed is read by the next one"
 for victim in "${names[@]##*/}"; do
 	rm -rf "$scratch"/state/index.*
 	code=0
+	printf 'a torn\n\0\0line' >"$scratch/state/index.lock"
 	FLIGHTREC_TESTPOINT=$victim:1 "$pointed" index >/dev/null 2>&1 || code=$?
 	expect_code 137
 	grep -qF "$victim" "$scratch/state/index.lock" || fail "there is no note of $victim"
 	index "$flightrec"
 	expect_code 0
 	[[ $(ask "SELECT count(*) FROM events") == 300 ]] || fail "$(ask "SELECT count(*) FROM events") events, want 300"
-	[[ ! -s $scratch/state/index.lock ]] || fail "the note is left"
+	[[ $(<"$scratch/state/index.lock") == 'a torn' ]] || fail "the note is left"
 done
