@@ -3,10 +3,8 @@
 #include "tests/unit/unit_index.h"
 
 #include <dirent.h>
-#include <grp.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "uploader/db.h"
@@ -309,58 +307,6 @@ TEST(test_a_newer_index_is_refused_and_an_older_one_made_again)
 	scratch_remove(&s);
 }
 
-/* What a user without any privilege gets who opens the index to read. */
-static int open_as_nobody(const struct scratch *s)
-{
-	struct fr_index *index = NULL;
-	pid_t child = fork();
-	int status, r;
-
-	assert_true(child >= 0);
-	if (!child) {
-		if (!geteuid() && (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
-			_exit(255);
-		r = fr_index_open(s->state, FR_INDEX_READ, &index);
-		fr_index_close(index);
-		_exit(-r);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return -WEXITSTATUS(status);
-}
-
-TEST(test_an_index_that_one_may_not_open_is_not_said_to_be_missing)
-{
-	char path[128], wal[160], shm[160];
-	struct fr_index *index, *writer;
-	struct scratch s;
-
-	scratch_make(&s);
-	assert_int_equal(chmod(s.root, 0755), 0);
-	assert_int_equal(chmod(s.state, 0755), 0);
-	assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &index), -ENOENT);
-	assert_int_equal(open_as_nobody(&s), -ENOENT);
-	make_machine(&s);
-	writer = index_now(&s, NULL);
-	snprintf(path, sizeof(path), "%s/index.db", s.state);
-	snprintf(wal, sizeof(wal), "%s-wal", path);
-	snprintf(shm, sizeof(shm), "%s-shm", path);
-	/* what is in the journal is not in the file yet: without it there is nothing to read */
-	assert_int_equal(chmod(path, 0644), 0);
-	assert_int_equal(chmod(wal, 0), 0);
-	assert_int_equal(chmod(shm, 0), 0);
-	assert_int_equal(open_as_nobody(&s), -EACCES);
-	fr_index_close(writer);
-	assert_int_equal(open_as_nobody(&s), 0);
-	assert_int_equal(chmod(path, 0), 0);
-	assert_int_equal(open_as_nobody(&s), -EACCES);
-	assert_int_equal(chmod(path, 0644), 0);
-	assert_int_equal(chmod(s.state, geteuid() ? 0 : 0700), 0);
-	assert_int_equal(open_as_nobody(&s), -EACCES);
-	assert_int_equal(chmod(s.state, 0755), 0);
-	scratch_remove(&s);
-}
-
 TEST(test_the_schema_has_the_version_and_words_of_the_program)
 {
 	struct fr_index *index;
@@ -601,7 +547,6 @@ int main(void)
 		cmocka_unit_test(test_the_order_of_arrival_does_not_matter),
 		cmocka_unit_test(test_a_damaged_index_is_said_set_aside_and_made_again),
 		cmocka_unit_test(test_a_newer_index_is_refused_and_an_older_one_made_again),
-		cmocka_unit_test(test_an_index_that_one_may_not_open_is_not_said_to_be_missing),
 		cmocka_unit_test(test_the_schema_has_the_version_and_words_of_the_program),
 		cmocka_unit_test(test_a_segment_that_cannot_be_read_is_noted_and_stops_nothing),
 		cmocka_unit_test(test_flipped_bits_in_a_segment_never_crash_and_never_invent),
