@@ -17,6 +17,34 @@ certificate() {
 		-subj "/CN=$name" -addext "subjectAltName=$alt" "$@" 2>/dev/null
 }
 
+# renew NAME FROM UNTIL: the same key and name, with these dates (YYYYMMDDHHMMSSZ), which `openssl req` takes from version 3.4 on
+renew() {
+	local ca=$scratch/$1.ca
+	mkdir -p "$ca"
+	: >"$ca/index"
+	cat >"$ca/conf" <<-EOF
+		[ca]
+		default_ca = own
+		[own]
+		database = $ca/index
+		new_certs_dir = $ca
+		rand_serial = yes
+		unique_subject = no
+		default_md = sha256
+		policy = any
+		x509_extensions = names
+		[any]
+		commonName = supplied
+		[names]
+		subjectAltName = IP:127.0.0.1
+		basicConstraints = critical, CA:TRUE
+	EOF
+	openssl req -new -config /dev/null -key "$scratch/$1.key" -subj "/CN=$1" -out "$ca/request" 2>"$scratch/err" ||
+		fail "openssl made no request"
+	openssl ca -batch -notext -config "$ca/conf" -selfsign -keyfile "$scratch/$1.key" -in "$ca/request" \
+		-startdate "$2" -enddate "$3" -out "$scratch/$1.pem" 2>"$scratch/err" || fail "openssl made no certificate"
+}
+
 # to the collector by HTTPS
 upload_https() {
 	local host=$1
@@ -48,6 +76,21 @@ start_collector --cert "$scratch/good.pem" --key "$scratch/good.key"
 upload_https 127.0.0.1 --ca-file "$scratch/good.pem"
 expect_code 0
 [[ $(stat_of unique) == 25 ]] || fail "the collector has $(stat_of unique) events, want 25"
+
+begin "a certificate counts between its dates, and not before or after"
+certificate dated IP:127.0.0.1 -days 2
+fill 1 1 5
+for dates in "20200101000000Z 20200102000000Z 1" "20990101000000Z 20990102000000Z 1" "20200101000000Z 20990102000000Z 0"; do
+	read -r from until want <<<"$dates"
+	renew dated "$from" "$until"
+	start_collector --cert "$scratch/dated.pem" --key "$scratch/dated.key"
+	upload_https 127.0.0.1 --ca-file "$scratch/dated.pem"
+	expect_code "$want"
+	expect_waiting "$want"
+	((want == 0)) || expect_said "can't prove who it is"
+	[[ $(stat_of batches) == $((1 - want)) ]] || fail "from $from until $until: the collector has $(stat_of batches) batches"
+done
+[[ $(stat_of unique) == 5 ]] || fail "the collector has $(stat_of unique) events, want 5"
 
 begin "plain HTTP to another machine is refused before anything is sent"
 fill 1 1 5
