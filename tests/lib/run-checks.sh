@@ -18,6 +18,7 @@ FR_BUILD=$(realpath -m "${O:-build}")
 export FR_BUILD LC_ALL=C CC=${CC:-cc} SAN=${SAN:-}
 verbose=${V:-0}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-check.XXXXXX") || exit 1
+chmod 711 "$scratch" # tests that turn into another user have to get to theirs
 child=
 trap '[[ -z $child ]] || kill -KILL -- "-$child" 2>/dev/null; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
