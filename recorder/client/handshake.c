@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "recorder/client/client.h"
+#include "recorder/core/host.h"
 #include "recorder/core/paths.h"
 #include "recorder/core/proto.h"
 
@@ -37,6 +38,20 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+/* A program's own signals may come often: they don't shorten the wait. */
+static bool answers_in_time(int fd)
+{
+	struct pollfd waiting = { .fd = fd, .events = POLLIN };
+	uint64_t now = fr_clock_mono_ns(), until = now + TIMEOUT_MS * UINT64_C(1000000);
+	int r;
+
+	do {
+		r = poll(&waiting, 1, (int)((until - now + 999999) / 1000000));
+		now = fr_clock_mono_ns();
+	} while (r < 0 && errno == EINTR && now < until);
+	return r > 0;
+}
+
 /* Receives the answer and the descriptor that comes with it. */
 static int receive(int fd)
 {
@@ -50,19 +65,20 @@ static int receive(int fd)
 	struct msghdr message = {
 		.msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
 	};
-	struct pollfd waiting = { .fd = fd, .events = POLLIN };
 	struct cmsghdr *header;
+	ssize_t got;
 	int ring = -1;
 
-	if (poll(&waiting, 1, TIMEOUT_MS) <= 0)
+	if (!answers_in_time(fd))
 		return -ETIMEDOUT;
-	if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) < (ssize_t)sizeof(answer))
+	got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	if (got < 0)
 		return -EPROTO;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
 	    header->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&ring, CMSG_DATA(header), sizeof(int));
-	if (answer.error < 0 && ring >= 0) {
+	if (ring >= 0 && (answer.error < 0 || got < (ssize_t)sizeof(answer))) {
 		close(ring);
 		ring = -1;
 	}

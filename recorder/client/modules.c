@@ -2,7 +2,7 @@
 /*
  * modules.c - what lies where in the address space: the executable parts of the program and its libraries.
  *
- * Noted at attach and again when crashes are to be recorded; later libraries are not known. Twice: in the descriptor log, with
+ * Noted when the ring is made; libraries that are loaded later are not known. Twice: in the descriptor log, with
  * build ids, so that raw addresses mean something on any machine that has these builds (only if the log has room to spare:
  * events' descriptors come first); and in a table of our own, from which a dying thread names its frames.
  */

@@ -7,13 +7,12 @@
  * What goes is named: a line a lane in spool/retention.log, in the form of uploader/evidence.h, synced before the ring is
  * unlinked. Rings of the living stay, however many they are.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "recorder/client/client.h"
@@ -37,7 +36,7 @@ static bool is_ring_name(const char *name)
 
 static bool read_super(int dir_fd, const char *name, struct frm_super *super)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	bool good = fd >= 0 && pread(fd, super, sizeof(*super), 0) == (ssize_t)sizeof(*super) && fr_super_check(super) == 0;
 
 	if (fd >= 0)
@@ -45,29 +44,44 @@ static bool read_super(int dir_fd, const char *name, struct frm_super *super)
 	return good;
 }
 
-/* Adds up all rings; finds the one of a dead writer that was changed longest ago (name "" when there is none). */
-static uint64_t look(DIR *dir, struct oldest *oldest)
+/* As the kernel gives it; readdir() would ask the allocator, which a child may not after fork. */
+struct entry {
+	uint64_t inode, next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+static void consider(int dir_fd, const char *name, uint64_t *total, struct oldest *oldest)
 {
-	uint64_t total = 0;
-	struct dirent *entry;
+	struct frm_super super;
 	struct stat st;
 
-	oldest->name[0] = '\0';
-	rewinddir(dir);
-	while ((entry = readdir(dir))) {
-		struct frm_super super;
+	if (!is_ring_name(name) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	*total += (uint64_t)st.st_blocks * 512;
+	if (oldest->name[0] && (st.st_mtim.tv_sec > oldest->changed.tv_sec ||
+				(st.st_mtim.tv_sec == oldest->changed.tv_sec && st.st_mtim.tv_nsec >= oldest->changed.tv_nsec)))
+		return;
+	if (!read_super(dir_fd, name, &super) || fr_host_writer_alive(&super))
+		return;
+	strcpy(oldest->name, name);
+	oldest->changed = st.st_mtim;
+	oldest->super = super;
+}
 
-		if (!is_ring_name(entry->d_name) || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		total += (uint64_t)st.st_blocks * 512;
-		if (oldest->name[0] && (st.st_mtim.tv_sec > oldest->changed.tv_sec ||
-					(st.st_mtim.tv_sec == oldest->changed.tv_sec && st.st_mtim.tv_nsec >= oldest->changed.tv_nsec)))
-			continue;
-		if (!read_super(dirfd(dir), entry->d_name, &super) || fr_host_writer_alive(&super))
-			continue;
-		strcpy(oldest->name, entry->d_name);
-		oldest->changed = st.st_mtim;
-		oldest->super = super;
+/* Adds up all rings; finds the one of a dead writer that was changed longest ago (name "" when there is none). */
+static uint64_t look(int dir_fd, struct oldest *oldest)
+{
+	_Alignas(8) char buf[4096];
+	uint64_t total = 0;
+	long got;
+
+	oldest->name[0] = '\0';
+	lseek(dir_fd, 0, SEEK_SET);
+	while ((got = syscall(SYS_getdents64, dir_fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < got; at += ((const struct entry *)(buf + at))->size)
+			consider(dir_fd, ((const struct entry *)(buf + at))->name, &total, oldest);
 	}
 	return total;
 }
@@ -112,15 +126,17 @@ static int name_loss(int dir_fd, const char *state, const struct oldest *oldest)
 
 void fr_client_make_room(const char *rings, const char *state, uint64_t needed, uint64_t most)
 {
-	DIR *dir = opendir(rings);
+	int dir = open(rings, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct oldest oldest;
 
-	if (dir)
-		(void)flock(dirfd(dir), LOCK_EX); /* one at a time, or a loss is named twice; until closedir */
-	/* what can't be named stays: an unnamed loss would be worse than a full disk, which is reported */
-	while (dir && look(dir, &oldest) + needed > most && oldest.name[0] && name_loss(dirfd(dir), state, &oldest) == 0)
-		if (unlinkat(dirfd(dir), oldest.name, 0) < 0)
-			break;
-	if (dir)
-		closedir(dir);
+	if (dir < 0)
+		return;
+	/* one at a time, or a loss is named twice; until close */
+	if (look(dir, &oldest) + needed > most && oldest.name[0] && fr_host_lock(dir)) {
+		/* what can't be named stays: an unnamed loss would be worse than a full disk, which is reported */
+		while (look(dir, &oldest) + needed > most && oldest.name[0] && name_loss(dir, state, &oldest) == 0)
+			if (unlinkat(dir, oldest.name, 0) < 0)
+				break;
+	}
+	close(dir);
 }

@@ -47,13 +47,18 @@ static int append(struct fr_ring *ring, struct entry *entry, uint16_t type)
 	desc->crc = fr_check_crc(ring->super.ring_id, desc, desc->size, offsetof(struct frm_desc, crc));
 	/* once full, the counter stays beyond the end; it can't come round in any life of a process */
 	at = fr_load_relaxed(&ring->log_used) > ring->log_size ? ring->log_size : fr_add(&ring->log_used, span);
-	if (at > ring->log_size || span > ring->log_size - at) {
-		fr_ring_count_loss(ring, FRM_LOSS_DISCARDED_DESC, 1);
+	if (at > ring->log_size || span > ring->log_size - at)
 		return -ENOSPC;
-	}
 	for (int copy = 0; copy < 2; copy++)
 		memcpy(ring->meta[copy]->log + at, entry->bytes, entry->size);
 	return 0;
+}
+
+/* What is not declared is lost, each time. */
+static int refuse(struct fr_ring *ring, int error)
+{
+	fr_ring_count_loss(ring, FRM_LOSS_DISCARDED_DESC, 1);
+	return error;
 }
 
 /* The entry of that type whose bytes from `from` on are those; what lies before (checksum, size, id) may differ. */
@@ -95,11 +100,11 @@ int fr_ring_declare_provider(struct fr_ring *ring, const uint8_t guid[16], const
 	id = fr_add(&ring->next_provider, 1);
 	if (id >= FRM_PROVIDERS_MAX) {
 		fr_store_relaxed(&ring->next_provider, FRM_PROVIDERS_MAX);
-		return -ENOSPC;
+		return refuse(ring, -ENOSPC);
 	}
 	((struct frm_desc_provider *)entry.bytes)->id = (uint16_t)id;
 	r = append(ring, &entry, FRM_DESC_PROVIDER);
-	return r < 0 ? r : (int)id;
+	return r < 0 ? refuse(ring, r) : (int)id;
 }
 
 int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *name, uint8_t level, uint64_t keywords,
@@ -118,7 +123,7 @@ int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *n
 	int r;
 
 	if (field_count > 32)
-		return -EINVAL;
+		return refuse(ring, -EINVAL);
 	put(&entry, &event, sizeof(event));
 	put(&entry, name, event.name_len);
 	for (unsigned i = 0; i < field_count; i++) {
@@ -131,18 +136,18 @@ int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *n
 		put(&entry, fields[i].unit, field.unit_len);
 	}
 	if (entry.overflow)
-		return -EINVAL;
+		return refuse(ring, -EINVAL);
 	known = find(ring, &entry, FRM_DESC_EVENT, offsetof(struct frm_desc_event, id));
 	if (known)
 		return ((const struct frm_desc_event *)known)->id;
 	id = fr_add(&ring->next_event, 1);
 	if (id > UINT16_MAX) {
 		fr_store_relaxed(&ring->next_event, UINT16_MAX + 1u);
-		return -ENOSPC;
+		return refuse(ring, -ENOSPC);
 	}
 	((struct frm_desc_event *)entry.bytes)->id = (uint16_t)id;
 	r = append(ring, &entry, FRM_DESC_EVENT);
-	return r < 0 ? r : (int)id;
+	return r < 0 ? refuse(ring, r) : (int)id;
 }
 
 int fr_ring_declare_raw(struct fr_ring *ring, uint16_t type, const void *bytes, size_t size)

@@ -11,9 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES    100
+#define LOCK_PAUSE_NS 5000000
 
 /* Reads up to size - 1 bytes of a small file and terminates them. Returns the count or -errno. */
 static ssize_t read_small(const char *path, char *buf, size_t size)
@@ -104,12 +108,26 @@ static uint64_t find_boot(const char *text, const char *hex, uint64_t *highest)
 	return found;
 }
 
+bool fr_host_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (i == LOCK_TRIES || (errno != EWOULDBLOCK && errno != EINTR))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 {
 	char path[FR_PATH_MAX], hex[33], line[128];
 	uint64_t number = 0, highest = 0;
 	struct stat st;
-	char *text = NULL;
+	size_t room = 0;
+	char *text = MAP_FAILED;
+	bool locked;
 	int fd;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/boots", state_dir) >= sizeof(path))
@@ -118,14 +136,16 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
 	if (fd < 0)
 		return 0;
+	locked = fr_host_lock(fd);
 	/* a file that says more than 16 million boots is not ours */
-	if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0 || st.st_size > 1 << 30)
+	if (fstat(fd, &st) < 0 || st.st_size > 1 << 30)
 		goto out;
-	text = calloc(1, (size_t)st.st_size + 1);
-	if (!text || pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+	room = (size_t)st.st_size + 1;
+	text = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* no allocator: see above */
+	if (text == MAP_FAILED || pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
 		goto out;
 	number = find_boot(text, hex, &highest);
-	if (!number) {
+	if (!number && locked) {
 		bool torn = st.st_size > 0 && text[st.st_size - 1] != '\n'; /* a line cut by a crash: start afresh after it */
 		int n = snprintf(line, sizeof(line), "%s%llu %s %llu\n", torn ? "\n" : "", (unsigned long long)highest + 1, hex,
 				 (unsigned long long)(fr_clock_real_ns() / 1000000000u));
@@ -136,7 +156,8 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 		}
 	}
 out:
-	free(text);
+	if (text != MAP_FAILED)
+		munmap(text, room);
 	close(fd);
 	return number;
 }
@@ -227,12 +248,12 @@ static uint64_t own_pid_namespace(void)
 int fr_host_identity(pid_t pid, struct fr_identity *identity)
 {
 	char path[64], buf[1024];
-	const char *fields = stat_fields(pid, buf, sizeof(buf));
-	const char *name = strchr(buf, '(');
+	const char *fields = stat_fields(pid, buf, sizeof(buf)), *name;
 	ssize_t n;
 
 	if (!fields)
 		return -ESRCH;
+	name = strchr(buf, '(');
 	identity->pid = (uint32_t)pid;
 	identity->ppid = (uint32_t)stat_number(fields, 4);
 	identity->start_time_ns = start_time_of(fields);

@@ -17,6 +17,11 @@ int fr_host_machine_id(uint8_t machine_id[16]); /* zeros and -ENOENT when the ma
  * number to a boot that is new. 0 when it can't be known.
  */
 uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16]);
+/*
+ * Locks a file or directory (flock, exclusively, until its descriptor is closed). False when others hold it for half a
+ * second: whoever may read it may lock it, and must not stop us by that.
+ */
+bool fr_host_lock(int fd);
 /* Fills what /proc tells of a process. -ESRCH when it is gone. */
 int fr_host_identity(pid_t pid, struct fr_identity *identity);
 /* Start time of a process since boot in ns; 0 when it is gone. */

@@ -62,7 +62,8 @@ void fr_ring_lane_owner(const struct fr_ring *ring, struct fr_lane *lane, uint32
 
 /*
  * Declarations, lock-free and safe in a signal handler; equal declarations share one id. Return the id (events
- * from 1, providers from 0), or -ENOSPC when the log or the table is full (counted in the ledger), -EINVAL.
+ * from 1, providers from 0), or -ENOSPC when the log or the table is full, -EINVAL when the entry can't be: both counted
+ * in the ledger.
  */
 struct fr_field_spec {
 	uint8_t type; /* enum frm_type */
@@ -71,7 +72,7 @@ struct fr_field_spec {
 int fr_ring_declare_provider(struct fr_ring *ring, const uint8_t guid[16], const char *name, uint16_t major, uint16_t minor);
 int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *name, uint8_t level, uint64_t keywords,
 			  const struct fr_field_spec *fields, unsigned field_count);
-/* Any other entry of the log (FRM_DESC_SOURCE, FRM_DESC_MODULE): the bytes that follow struct frm_desc. */
+/* Any other entry of the log (FRM_DESC_SOURCE, FRM_DESC_MODULE): the bytes that follow struct frm_desc. No event is lost by it. */
 int fr_ring_declare_raw(struct fr_ring *ring, uint16_t type, const void *bytes, size_t size);
 
 frm_le64 *fr_ring_gate(const struct fr_ring *ring, uint16_t provider);

@@ -179,10 +179,12 @@ struct flightrec_slot {
 };
 
 /*
- * Reserves `bytes` of payload for an event and returns where to write it, or NULL (no ring, too large: the loss is counted).
+ * Reserves `bytes` of payload for an event and returns where to write it, or NULL (too large, no lane free: the loss is
+ * counted; no ring). Does not ask the gate: flightrec_wants() does.
  * The payload has the event's layout: see "Payload" in FORMAT.md; for an event without fields declared, any bytes.
  * At most 1 MiB and a quarter of a lane. The slot lies in the caller's memory. Between reserve and commit
- * the thread may do anything, also record other events, but keep it short: a slot holds a lane. `session` is 0 or what
+ * the thread may do anything, also record other events, but keep it short: a slot holds a lane, and one that is jumped away
+ * from (siglongjmp) keeps it until the thread ends. An emit that is jumped away from costs its own event only. `session` is 0 or what
  * flightrec_session_begin() returned. Wait-free; safe in a signal handler; a slot doesn't pass to a forked child.
  */
 FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes);

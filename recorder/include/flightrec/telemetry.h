@@ -68,7 +68,7 @@ FLIGHTREC_UNUSED static inline int telemetry_msg(const char *id, const char *eve
 {
 	struct flightrec_provider *provider = flightrec_provider_find(id);
 
-	return provider ? flightrec_json(provider, FLIGHTREC_INFO, provider->session, event, json, strlen(json)) : -22;
+	return provider ? flightrec_json(provider, FLIGHTREC_INFO, provider->session, event, json, json ? strlen(json) : 0) : -22;
 }
 
 /* Forgets the source; ends its session first. 0, or -EINVAL: no such source. */
