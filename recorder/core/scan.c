@@ -137,11 +137,13 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 {
 	for (uint64_t pos = from; pos + sizeof(struct frm_record) <= oldest->pos; pos += 8) {
 		const struct frm_record *there = (const struct frm_record *)(bytes->data + pos % bytes->size);
-		uint64_t seq = there->seq_session & FRM_SEQ_MASK, back = oldest->seq - seq;
+		uint64_t seq, back;
 		bool place, number, end;
 
 		if (pos % bytes->size + sizeof(*there) > bytes->size)
 			continue;
+		seq = there->seq_session & FRM_SEQ_MASK;
+		back = oldest->seq - seq;
 		place = there->pos == pos;
 		number = seq < oldest->seq && back <= (oldest->pos - pos) / sizeof(*there);
 		end = pos + fr_record_span(size_of(there)) == oldest->pos && back == 1;

@@ -238,7 +238,7 @@ static void test_I7_a_jump_out_of_an_emit_costs_one_record(void)
 
 static void errno_and_cancel(void)
 {
-	struct flightrec_provider *made;
+	static struct flightrec_provider *volatile made; /* its memory stays */
 	int error, state;
 
 	errno = 4711;
