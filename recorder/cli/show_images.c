@@ -42,7 +42,7 @@ static int add_file(void *ctx, const struct fr_store_file *file)
 		return 0;
 	}
 	show->images++;
-	show->damaged |= fr_image_meta_damage(opened.image) != 0;
+	show->damaged |= fr_image_meta_damage(opened.image) != 0 || fr_image_chunk_damage(opened.image) != 0;
 	fr_bootlist_add_super(&show->boots, fr_image_super(opened.image));
 	show_count_losses(show, opened.image);
 	if ((show->opened_count & (show->opened_count - 1)) == 0)

@@ -56,7 +56,7 @@ static struct verdict judge(const struct fr_opened *opened)
 		v.lanes_unreadable += !lane->readable;
 	}
 	v.cut = fr_image_type(image) == FR_IMAGE_RING && opened->file_size < fr_image_super(image)->ring_size;
-	v.damaged |= v.cut || v.heads_damaged || v.lanes_unreadable;
+	v.damaged |= fr_image_chunk_damage(image) || v.cut || v.heads_damaged || v.lanes_unreadable;
 	return v;
 }
 
@@ -89,7 +89,9 @@ static void copies(const struct fr_image *image, struct fr_out *out)
 {
 	unsigned damage = fr_image_meta_damage(image);
 
-	if (fr_image_type(image) == FR_IMAGE_SEGMENT)
+	if (fr_image_chunk_damage(image))
+		fr_out_printf(out, "  sealed       yes, but %u of its chunks DAMAGED\n", fr_image_chunk_damage(image));
+	else if (fr_image_type(image) == FR_IMAGE_SEGMENT)
 		fr_out_put(out, "  sealed       yes: every chunk has its checksum\n");
 	else
 		fr_out_printf(out, "  superblock   copy A %s, copy B %s\n", damage & 1 ? "DAMAGED" : "good",
@@ -134,11 +136,14 @@ static void losses(const struct fr_image *image, struct fr_out *out)
 	for (size_t i = 0; i < fr_image_loss_count(image); i++) {
 		const struct fr_loss *loss = fr_image_loss(image, i);
 		uint64_t from = file_offset(image, loss->lane, loss->from_pos);
+		bool somewhere = fr_image_type(image) == FR_IMAGE_SEGMENT && loss->cause == FRM_LOSS_DAMAGED && !loss->first_seq;
 
 		fr_out_printf(out, "  %-12s %s", fr_loss_name(loss->cause), fr_count_text(count, loss->count));
 		if (loss->lane != FRM_LANE_NONE) {
-			fr_out_printf(out, " in lane %u, number %llu", loss->lane, (unsigned long long)loss->first_seq);
-			if (loss->count > 1)
+			fr_out_printf(out, " in lane %u", loss->lane);
+			if (!somewhere)
+				fr_out_printf(out, ", number %llu", (unsigned long long)loss->first_seq);
+			if (!somewhere && loss->count > 1)
 				fr_out_printf(out, " to %llu", (unsigned long long)(loss->first_seq + loss->count - 1));
 		}
 		if (loss->to_pos > loss->from_pos) {
@@ -236,6 +241,8 @@ static void print_json(const char *path, const struct fr_opened *opened, const s
 	if (fr_image_type(image) == FR_IMAGE_RING)
 		fr_out_printf(&out, ",\"superblock_a\":%s,\"superblock_b\":%s", damage & 1 ? "false" : "true",
 			      damage & 2 ? "false" : "true");
+	if (fr_image_chunk_damage(image))
+		fr_out_printf(&out, ",\"chunks_damaged\":%u", fr_image_chunk_damage(image));
 	if (v->cut)
 		fr_out_printf(&out, ",\"cut_short\":true,\"file_bytes\":%llu", (unsigned long long)opened->file_size);
 	fr_out_printf(&out, ",\"records\":%llu,\"lanes\":[", (unsigned long long)v->records);

@@ -78,7 +78,7 @@ struct fr_module {
 
 /* What the image says of one lane. */
 struct fr_lane_info {
-	bool readable; /* false: not even its size made sense */
+	bool readable; /* false: not even its size made sense; a segment has no chunk of a lane that was never used */
 	bool head_damaged;
 	uint64_t data_size;
 	uint64_t oldest_pos, newest_end; /* of valid records */
@@ -114,6 +114,7 @@ const struct frm_state *fr_image_state(const struct fr_image *image); /* untrust
 const struct frm_segment *fr_image_segment(const struct fr_image *image); /* NULL for a ring */
 const struct frm_meta *fr_image_meta(const struct fr_image *image);	  /* the better copy, meta_size bytes */
 unsigned fr_image_meta_damage(const struct fr_image *image); /* bit 0: copy A's superblock bad, bit 1: copy B's */
+unsigned fr_image_chunk_damage(const struct fr_image *image); /* chunks of a segment whose checksum does not hold */
 
 size_t fr_image_lane_count(const struct fr_image *image);
 const struct fr_lane_info *fr_image_lane(const struct fr_image *image, size_t lane);

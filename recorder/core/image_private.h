@@ -25,6 +25,7 @@ struct owner_ref {
 struct fr_image {
 	enum fr_image_type type;
 	unsigned flags, meta_damage;
+	unsigned chunks_damaged;
 	struct frm_super super;
 	struct frm_state state;
 	struct frm_segment segment;

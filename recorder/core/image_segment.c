@@ -212,6 +212,7 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 		bool holds = chunk_ok(chunk, end - at, &patience);
 		uint64_t next = next_chunk(image->bytes, at, end, holds, &patience), body;
 
+		image->chunks_damaged += !holds;
 		body = (holds ? chunk->size : next - at) - sizeof(*chunk);
 		if (!image->meta) /* the meta comes first, or nothing can be judged */
 			r = chunk->type == FRM_CHUNK_META || !holds ? read_chunk_meta(image, chunk, body) : -EBADMSG;
@@ -223,5 +224,11 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 			read_chunk_text(image, chunk);
 		at = next;
 	}
-	return r == 0 && !image->meta ? -EBADMSG : r;
+	if (r == 0 && !image->meta)
+		r = -EBADMSG;
+	for (size_t i = 0; r == 0 && i < image->super.lane_count; i++) { /* without a chunk: it had nothing */
+		image->lanes[i].info.readable = true;
+		image->lanes[i].info.data_size = fr_super_lane_data(&image->super);
+	}
+	return r;
 }

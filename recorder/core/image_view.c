@@ -37,6 +37,11 @@ unsigned fr_image_meta_damage(const struct fr_image *image)
 	return image->meta_damage;
 }
 
+unsigned fr_image_chunk_damage(const struct fr_image *image)
+{
+	return image->chunks_damaged;
+}
+
 size_t fr_image_lane_count(const struct fr_image *image)
 {
 	return image->super.lane_count;

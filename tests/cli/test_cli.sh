@@ -291,6 +291,9 @@ if flightrec help recover >/dev/null 2>&1 && [[ $(flightrec help) == *' recover 
 	flightrec show >from_spool
 	holds same_from_spool diff -u from_rings from_spool
 	golden verify_segment 'flightrec verify state/spool/72696e672d6261746368000000000000-000000.frs'
+	cp state/spool/72696e672d6261746368000000000000-000000.frs flipped.frs
+	printf '\377' | dd of=flipped.frs bs=1 seek=2400 conv=notrunc status=none # in the meta's chunk, behind the superblock
+	golden verify_flipped 'flightrec verify flipped.frs; flightrec show flipped.frs >flipped.shown; echo $?'
 	head -c 3000 state/spool/72696e672d6261746368000000000000-000000.frs >unsealed.frs
 	golden verify_unsealed 'flightrec verify unsealed.frs'
 	if [[ $(flightrec help) == *' index '* ]]; then

@@ -122,6 +122,19 @@ static size_t may_cost(size_t byte)
 	return 0;
 }
 
+/* What rounds a chunk up to 8: no checksum covers it. */
+static bool is_padding(size_t byte)
+{
+	for (size_t at = sizeof(struct frm_segment), next; at < size; at = next) {
+		const struct frm_chunk *chunk = (const struct frm_chunk *)(bytes + at);
+
+		next = at + ((chunk->size + 7) & ~7ull);
+		if (byte < next)
+			return byte >= at + chunk->size;
+	}
+	return false;
+}
+
 static void flip(uint64_t bit)
 {
 	struct fr_image *image = NULL;
@@ -135,12 +148,14 @@ static void flip(uint64_t bit)
 		assert_true(r == 0 || r == -EBADMSG || r == -ENODATA || r == -EPROTONOSUPPORT);
 		if (r == 0) {
 			assert_int_equal(missing(image), 0);
+			assert_int_equal(fr_image_chunk_damage(image), 1);
 			fr_image_close(image);
 		}
 		return;
 	}
 	if (r < 0)
 		fail_msg("bit %u of byte %zu: %s", (unsigned)(bit % 8), byte, fr_image_strerror(r));
+	assert_int_equal(fr_image_chunk_damage(image), !is_padding(byte));
 	gone = missing(image);
 	if (gone > may_cost(byte))
 		fail_msg("bit %u of byte %zu costs %zu records", (unsigned)(bit % 8), byte, gone);
