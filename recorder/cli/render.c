@@ -262,17 +262,10 @@ static void field(struct fr_renderer *r, struct wrap *wrap, const struct fr_valu
 	const char *equals;
 	size_t size, name;
 
-	if (value->type == FRM_STR && !value->truncated && (!value->s.size || memchr(value->s.data, ' ', value->s.size))) {
-		fr_out_escaped(&text, value->name, strlen(value->name));
-		fr_out_put(&text, "=\"");
-		fr_out_escaped(&text, value->s.data, value->s.size);
-		fr_out_char(&text, '"');
-	} else {
-		size = fr_event_text(&one, fr_out_reserve(&text, 255), 256);
-		if (size > 255)
-			size = fr_event_text(&one, fr_out_reserve(&text, size), size + 1);
-		text.size = size;
-	}
+	size = fr_event_text(&one, fr_out_reserve(&text, 255), 256);
+	if (size > 255)
+		size = fr_event_text(&one, fr_out_reserve(&text, size), size + 1);
+	text.size = size;
 	if (r->term.columns && wrap->indent + fr_out_columns(text.data, text.size) >= r->term.columns) {
 		words(r, wrap, FR_PLAIN, text.data, text.size, out); /* no line takes it whole */
 		return;
