@@ -291,6 +291,11 @@ static void test_I3_a_cancelled_thread_costs_at_most_its_own_record(void)
 	struct verdict verdict;
 	uint64_t there[2] = { 0 };
 
+#ifdef __SANITIZE_ADDRESS__
+	/* the frames that an asynchronous cancellation leaves stay poisoned, and the sanitizer's own exit of the thread meets them */
+	printf("threads are not cancelled under the address sanitizer: it can't follow\n");
+	return;
+#endif
 	in_child("cancel", "128M", 6, cancellations);
 	verdict = oracle_judge(witness, 10, ORACLE_CLOSED);
 	REQUIRE(verdict.overwritten == 0, "the ring is too small for this test");

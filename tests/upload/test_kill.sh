@@ -58,7 +58,8 @@ kills=0 result=0
 for ((i = 0; i < 400 && result != 4; i++)); do
 	"$flightrec" upload -q --endpoint "http://127.0.0.1:$hostile" --database "$database" -o batch_events=50 -o retry_base=2ms \
 		-o retry_cap=5ms -o zstd_level=1 >/dev/null 2>&1 &
-	printf -v nap '0.%03d' $((RANDOM % 70 + 5))
+	# short at first, so that a fast machine is caught, too; then long enough for a slow one to get on
+	printf -v nap '0.%03d' $((RANDOM % (i < 60 ? 20 : 70) + 5))
 	sleep "$nap"
 	kill -KILL $! 2>/dev/null || true
 	result=0
