@@ -134,7 +134,7 @@ int fr_upload_config_check(const struct fr_upload_config *config, char *why, siz
 
 	if (!*config->database) {
 		snprintf(why, why_size, "database is not set in [upload]; want the GUID that the endpoint's owner gave you, or one "
-					"of your own (uuidgen)");
+					"of your own (/proc/sys/kernel/random/uuid makes one)");
 		return -EINVAL;
 	}
 	if (fr_uuid_parse(guid, config->database) < 0) {

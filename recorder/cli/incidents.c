@@ -17,23 +17,26 @@
 #include "uploader/incident.h"
 
 static const char help[] =
-	"Lists the deaths of processes and kernels, oldest first: those that the kernel told of (eBPF), those that left a ring open,\n"
-	"and panics found in pstore. New segments of the spool are indexed first.\n"
+	"The deaths of processes and kernels, oldest first: those that the kernel told of\n"
+	"(eBPF), those that left a ring open, and panics found in pstore. New segments of\n"
+	"the spool are indexed first. What the daemon itself saw of a death is in the\n"
+	"spool within ten seconds of it; before that an incident may say \"vanished\".\n"
 	"\n"
 	"Options:\n"
-	"  -b, --boot BOOT  only of this boot: current, previous, -2, its number, or a prefix of its id\n"
+	"  -b, --boot BOOT  only of this boot: current, previous, -2, its number, or the\n"
+	"                   beginning of its id\n"
 	"  -n, --last N     only the newest N\n"
 	"      --no-update  of the index as it is\n"
-	"      --state DIR  where spool/ is (default: $FLIGHTREC_STATE_DIR, or /var/lib/flightrec for root)\n"
+	"      --state DIR  another state directory\n"
 	"      --utc        times in UTC\n"
-	"  -j, --json       one JSON object a line\n"
+	"  -j, --json       one object a line\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit status: 0 good; 4 there is no incident; 1 failed.\n"
+	"Exit codes: 0 good, 4 there is no incident, 1 failed.\n"
 	"\n"
 	"Examples:\n"
 	"  flightrec incidents --boot previous\n"
-	"  flightrec show --around 3f9a              what happened around one of them\n";
+	"  flightrec show --around 3f9a        what happened around incident 3f9a...\n";
 
 struct options {
 	const char *state, *boot;

@@ -22,10 +22,10 @@ static const struct fr_command commands[] = {
 	{ "recover", "[OPTION...]", "salvage what the dead left behind, and harvest pstore", fr_cmd_recover },
 	{ "index", "[OPTION...]", "bring the index up to date, or rebuild it", fr_cmd_index },
 	{ "upload", "[OPTION...]", "send what was not sent yet", fr_cmd_upload },
-	{ "verify", "[--json] FILE...", "judge every record of a ring or segment, and locate damage", fr_cmd_verify },
+	{ "verify", "[OPTION...] FILE...", "judge every record of a ring or segment, and locate damage", fr_cmd_verify },
 	{ "emit", "[OPTION...] [TEXT... | KEY=VALUE... | -]", "record an event from a shell", fr_cmd_emit },
 	{ "set", "PROVIDER LEVEL [KEYWORDS]", "switch a provider in all running processes", fr_cmd_set },
-	{ "events", "[--json | --markdown] [GLOB]", "the catalogue of kernel events", fr_cmd_events },
+	{ "events", "[--json | --markdown] [GLOB]", "the catalogue: events of the kernel and of the recorder", fr_cmd_events },
 	{ "help", "[COMMAND]", "this text, or that of a command", cmd_help },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -19,28 +19,35 @@
 #include "recorder/core/paths.h"
 
 static const char help[] =
-	"Looks for rings whose writers are gone, for those of earlier boots, and for what the kernel left in pstore or\n"
-	"systemd-pstore in its archive. Rings lie in STATE/rings, and where [store] ring_dir of flightrec.conf(5) says. What is\n"
-	"found is copied into segments in STATE/spool; only when a copy is durable is its source removed (systemd's archive is\n"
-	"never touched). What can't be read is kept in STATE/spool/quarantine. Doing it again, or being killed meanwhile, harms\n"
+	"Looks for rings whose writers are gone, for those of earlier boots, and for what\n"
+	"the kernel left in pstore, or systemd-pstore in its archive. Rings lie in\n"
+	"STATE/rings, and where [store] ring_dir of flightrec.conf(5) says. What is found\n"
+	"is copied into segments in STATE/spool; only when a copy is durable is its\n"
+	"source removed (systemd's archive is never touched). What can't be read is kept\n"
+	"in STATE/spool/quarantine. Doing it again, or being killed meanwhile, harms\n"
 	"nothing.\n"
 	"\n"
 	"Options:\n"
-	"      --state DIR      where spool/ and rings/ are (default: $FLIGHTREC_STATE_DIR, or /var/lib/flightrec for root);\n"
-	"                       when it is given, the configuration's ring_dir is left out: it may be another recorder's\n"
-	"      --ring-dir DIR   look for rings there, too; may be given again (default: $FLIGHTREC_RING_DIR, if set)\n"
-	"      --pstore DIR     instead of /sys/fs/pstore ($FLIGHTREC_PSTORE_DIR); \"\" leaves it out\n"
-	"      --archive DIR    instead of /var/lib/systemd/pstore ($FLIGHTREC_PSTORE_ARCHIVE); \"\" leaves it out\n"
-	"      --live           also copy what is new in the rings of running processes; the rings stay\n"
-	"      --json           one JSON object a line, the last one the summary\n"
+	"      --state DIR      another state directory; the configuration's ring_dir is\n"
+	"                       then left out, as it may be another recorder's\n"
+	"      --ring-dir DIR   look for rings there, too; may be given again (default:\n"
+	"                       $FLIGHTREC_RING_DIR, if set)\n"
+	"      --pstore DIR     instead of /sys/fs/pstore ($FLIGHTREC_PSTORE_DIR);\n"
+	"                       \"\" leaves it out\n"
+	"      --archive DIR    instead of /var/lib/systemd/pstore\n"
+	"                       ($FLIGHTREC_PSTORE_ARCHIVE); \"\" leaves it out\n"
+	"      --live           also copy what is new in the rings of running processes;\n"
+	"                       the rings stay\n"
+	"  -j, --json           one object a line, the last one the summary\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit status: 0 something was recovered; 3 that, and damage was found; 4 nothing was there; 1 failed.\n"
+	"Exit codes: 0 something was recovered, 3 that, and damage was found, 4 nothing\n"
+	"was there, 1 failed.\n"
 	"\n"
 	"Examples:\n"
-	"  flightrec recover                          after a crash, before anything else\n"
-	"  flightrec recover --ring-dir /mnt/ram      rings on a DAX mount outlived the kernel\n"
-	"  flightrec recover --live --json | jq .     what everyone has recorded up to now\n";
+	"  flightrec recover                       after a crash, before anything else\n"
+	"  flightrec recover --ring-dir /mnt/ram   a DAX mount outlived the kernel\n"
+	"  flightrec recover --live --json         what all have recorded up to now\n";
 
 struct totals {
 	bool json;
@@ -277,11 +284,11 @@ static int run(struct fr_recover *recover, struct totals *totals)
 
 int fr_cmd_recover(int argc, char **argv)
 {
-	enum { OPT_STATE = 256, OPT_RING_DIR, OPT_PSTORE, OPT_ARCHIVE, OPT_LIVE, OPT_JSON };
+	enum { OPT_STATE = 256, OPT_RING_DIR, OPT_PSTORE, OPT_ARCHIVE, OPT_LIVE };
 	static const struct option options[] = {
 		{ "state", required_argument, NULL, OPT_STATE },     { "ring-dir", required_argument, NULL, OPT_RING_DIR },
 		{ "pstore", required_argument, NULL, OPT_PSTORE },   { "archive", required_argument, NULL, OPT_ARCHIVE },
-		{ "live", no_argument, NULL, OPT_LIVE },	     { "json", no_argument, NULL, OPT_JSON },
+		{ "live", no_argument, NULL, OPT_LIVE },	     { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },		     { NULL, 0, NULL, 0 },
 	};
 	struct fr_recover recover = { .pstore_dir = fr_source_pstore_dir(), .archive_dir = fr_source_archive_dir() };
@@ -291,7 +298,7 @@ int fr_cmd_recover(int argc, char **argv)
 	const char *from_environment = getenv("FLIGHTREC_RING_DIR");
 	int option, result = -1;
 
-	while (result < 0 && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (result < 0 && (option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_STATE:
 			recover.state_dir = optarg;
@@ -308,7 +315,7 @@ int fr_cmd_recover(int argc, char **argv)
 		case OPT_LIVE:
 			recover.live = true;
 			break;
-		case OPT_JSON:
+		case 'j':
 			totals.json = true;
 			break;
 		case 'h':

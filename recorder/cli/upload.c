@@ -39,29 +39,33 @@ static void on_signal(int number)
 }
 
 static const char help[] =
-	"Options:\n"
-	"      --once             send what there is, then end (default)\n"
-	"      --watch            go on, and look for more every `interval`\n"
-	"      --endpoint URL     where to: https://host or https://host/path (http:// only to this machine)\n"
-	"      --database GUID    the database that the endpoint files it under\n"
-	"      --token-file FILE  bearer token, one line\n"
-	"      --ca-file FILE     authorities the server's certificate may come from, PEM\n"
-	"  -o, --option KEY=VALUE any other key of section [upload], see flightrec.conf(5)\n"
-	"      --state DIR        state directory\n"
-	"      --json             one object a run instead of text\n"
-	"  -q, --quiet            only what went wrong\n"
+	"Nothing leaves the machine before an endpoint is set: in section [upload] of the\n"
+	"configuration, as FLIGHTREC_UPLOAD_ENDPOINT in the environment, or here. What\n"
+	"was acknowledged is never sent again; what the day's budget\n"
+	"(budget_bytes_per_day) does not cover waits, and is no failure.\n"
 	"\n"
-	"Nothing leaves the machine before an endpoint is set: in section [upload] of the configuration, as\n"
-	"FLIGHTREC_UPLOAD_ENDPOINT in the environment, or here. What was acknowledged is never sent again; what the\n"
-	"day's budget (budget_bytes_per_day) does not cover waits, and is no failure.\n"
+	"Options:\n"
+	"      --once              send what there is, then end (default)\n"
+	"      --watch             go on, and look for more every `interval`\n"
+	"      --endpoint URL      where to: https://host or https://host/path (http://\n"
+	"                          only to this machine)\n"
+	"      --database GUID     the database that the endpoint files it under\n"
+	"      --token-file FILE   bearer token, one line\n"
+	"      --ca-file FILE      authorities for the server's certificate, PEM\n"
+	"  -o, --option KEY=VALUE  any other key of section [upload], see\n"
+	"                          flightrec.conf(5)\n"
+	"      --state DIR         another state directory\n"
+	"  -j, --json              one object a run instead of text\n"
+	"  -q, --quiet             only what went wrong\n"
+	"\n"
+	"Exit codes: 0 sent and acknowledged, or waiting for tomorrow's budget, 1 failed,\n"
+	"4 upload is off, or there was nothing to send.\n"
 	"\n"
 	"Examples:\n"
 	"  flightrec upload\n"
-	"  flightrec upload --endpoint https://fleet.example.com --database $(uuidgen)\n"
-	"  flightrec upload --watch -o interval=5min -o budget_bytes_per_day=50M\n"
-	"\n"
-	"Exit codes: 0 sent and acknowledged, or waiting for tomorrow's budget; 1 failed; 2 wrong usage; 4 upload is off, or there\n"
-	"was nothing to send.\n";
+	"  flightrec upload --endpoint https://fleet.example.com --token-file token \\\n"
+	"                   --database 6f1f3f0e-8a51-4f0e-b3f5-5b9d6a4d6d10\n"
+	"  flightrec upload --watch -o interval=5min -o budget_bytes_per_day=50M\n";
 
 struct arguments {
 	struct fr_upload_config config;
@@ -69,7 +73,7 @@ struct arguments {
 	bool watch, json, quiet;
 };
 
-enum { ENDPOINT = 256, DATABASE, TOKEN_FILE, CA_FILE, STATE, WATCH, ONCE, JSON, HELP };
+enum { ENDPOINT = 256, DATABASE, TOKEN_FILE, CA_FILE, STATE, WATCH, ONCE, HELP };
 
 static const struct option options[] = {
 	{ "once", no_argument, NULL, ONCE },
@@ -80,7 +84,7 @@ static const struct option options[] = {
 	{ "ca-file", required_argument, NULL, CA_FILE },
 	{ "option", required_argument, NULL, 'o' },
 	{ "state", required_argument, NULL, STATE },
-	{ "json", no_argument, NULL, JSON },
+	{ "json", no_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, HELP },
 	{ 0 },
@@ -125,7 +129,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 {
 	int option, done = -1;
 
-	while (done < 0 && (option = getopt_long(argc, argv, "o:qh", options, NULL)) != -1) {
+	while (done < 0 && (option = getopt_long(argc, argv, "o:qjh", options, NULL)) != -1) {
 		switch (option) {
 		case ENDPOINT:
 			done = set_key(arguments, "endpoint", optarg);
@@ -149,7 +153,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 		case ONCE:
 			arguments->watch = option == WATCH;
 			break;
-		case JSON:
+		case 'j':
 			arguments->json = true;
 			break;
 		case 'q':
@@ -217,8 +221,9 @@ static void print_text(int r, const struct fr_upload_report *report)
 	if (r == 0 && !report->events_acked && !report->events_set_aside) {
 		puts("nothing to send");
 	} else {
-		printf("acknowledged: %s events in %s batches", fr_count_text(events, report->events_acked),
-		       fr_count_text(batches, report->batches_acked));
+		printf("acknowledged: %s event%s in %s batch%s", fr_count_text(events, report->events_acked),
+		       report->events_acked == 1 ? "" : "s", fr_count_text(batches, report->batches_acked),
+		       report->batches_acked == 1 ? "" : "es");
 		if (report->batches_duplicate)
 			printf(", %" PRIu64 " of them known there already", report->batches_duplicate);
 		printf("; %s sent", fr_size_text(bytes, report->bytes_sent));
@@ -230,10 +235,10 @@ static void print_text(int r, const struct fr_upload_report *report)
 		printf("set aside:    %s events that the endpoint refuses, in outbox/rejected/\n",
 		       fr_count_text(rest, report->events_set_aside));
 	if (report->events_waiting + report->events_pending)
-		printf("left:         %s%s events, %" PRIu64 " of them in %" PRIu64 " batches of the outbox\n",
+		printf("left:         %s%s events, %" PRIu64 " of them in %" PRIu64 " batch%s of the outbox\n",
 		       report->events_pending == FR_UPLOAD_COUNT_MAX ? "more than " : "",
 		       fr_count_text(rest, report->events_waiting + report->events_pending), report->events_waiting,
-		       report->batches_waiting);
+		       report->batches_waiting, report->batches_waiting == 1 ? "" : "es");
 	if (r == -EDQUOT)
 		printf("%s\n", report->why);
 	fflush(stdout);
