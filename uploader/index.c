@@ -426,28 +426,28 @@ static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const st
 	return r;
 }
 
-static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
+/* The segments that are new. Those that were begun often and never finished come in a second round: `late`. */
+static int ingest_round(struct fr_index *index, struct fr_ingest **ingest, sqlite3_stmt *known, const struct files *files, bool late,
+			struct fr_index_stats *stats)
 {
-	struct fr_ingest *ingest = NULL;
-	FR_STMT known = NULL;
-	int r = fr_db_prepare(index, "SELECT 1 FROM segment WHERE name = ?", &known);
+	int r = 0;
 
 	for (size_t i = 0; i < files->count && !r; i++) {
 		const struct file *file = &files->file[i];
 
 		r = is_known(known, file->name);
-		if (r) {
+		if (r || (!late && fr_trial_put_off(index, file->name))) {
 			r = r < 0 ? r : 0;
 			continue;
 		}
-		if (!ingest)
-			r = fr_ingest_new(index, &ingest);
+		if (!*ingest)
+			r = fr_ingest_new(index, ingest);
 		if (!r)
 			r = fr_db_begin(index);
 		if (!r)
 			r = is_known(known, file->name); /* another process may have been faster */
 		if (!r)
-			r = ingest_one(index, ingest, file, stats);
+			r = ingest_one(index, *ingest, file, stats);
 		if (r == 1)
 			r = 0;
 		FR_TESTPOINT("index-before-commit");
@@ -455,6 +455,19 @@ static int ingest_new(struct fr_index *index, const struct files *files, struct 
 			r = fr_db_commit(index);
 		FR_TESTPOINT("index-segment");
 	}
+	return r;
+}
+
+static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
+{
+	struct fr_ingest *ingest = NULL;
+	FR_STMT known = NULL;
+	int r = fr_db_prepare(index, "SELECT 1 FROM segment WHERE name = ?", &known);
+
+	if (!r)
+		r = ingest_round(index, &ingest, known, files, false, stats);
+	if (!r)
+		r = ingest_round(index, &ingest, known, files, true, stats);
 	fr_db_rollback(index);
 	fr_ingest_free(ingest);
 	return r;

@@ -12,7 +12,7 @@
 
 #include "uploader/ingest.h"
 
-#define TRIES	5
+#define SUSPECT	5
 #define TRIAL_S 300 /* who reads one segment for longer does not come to an end */
 #define TRIED	0
 #define UNTRIED 2 /* for want of memory, say; a sanitizer ends a process with 1 */
@@ -87,20 +87,36 @@ static int let_a_child_try(const char *state, const char *name)
 	return WIFEXITED(status) && (WEXITSTATUS(status) == TRIED || WEXITSTATUS(status) == UNTRIED) ? 0 : 1;
 }
 
-int fr_trial_begin(struct fr_index *index, const char *name)
+static unsigned times_begun(struct note *note, const char *name)
 {
 	size_t length = strlen(name) + 1;
 	unsigned begun = 0;
+
+	for (char *line = line_of(note->text, name); line; line = line_of(line + length, name))
+		begun++;
+	return begun;
+}
+
+bool fr_trial_put_off(struct fr_index *index, const char *name)
+{
 	struct note note;
 
 	read_note(index, &note);
-	for (char *line = line_of(note.text, name); line; line = line_of(line + length, name))
-		begun++;
-	if (begun >= TRIES)
-		return 1;
-	if (note.size + length >= sizeof(note.text)) /* of segments that are long gone */
+	return times_begun(&note, name) >= SUSPECT;
+}
+
+int fr_trial_begin(struct fr_index *index, const char *name)
+{
+	size_t length = strlen(name) + 1;
+	unsigned begun;
+	struct note note;
+
+	read_note(index, &note);
+	begun = times_begun(&note, name);
+	if (begun < SUSPECT && note.size + length >= sizeof(note.text)) /* of segments that are long gone */
 		note.size = 0;
-	note.size += (size_t)snprintf(note.text + note.size, sizeof(note.text) - note.size, "%s\n", name);
+	if (begun < SUSPECT)
+		note.size += (size_t)snprintf(note.text + note.size, sizeof(note.text) - note.size, "%s\n", name);
 	write_note(index, &note); /* before the child: want of memory may end both */
 	return begun ? let_a_child_try(index->state, name) : 0;
 }
