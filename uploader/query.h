@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * query.h - events out of the index, on one time line: boot by boot, by time, never against the order of their lane.
+ * query.h - events out of the index, on one timeline: boot by boot, by time, never against the order of their lane.
  *
  * Owns: filters and the order. Filters are cheap first: boot, time and identity are settled in SQL, names once a
  * query, text last. Memory is bounded by `last` (24 bytes each) and by one event.

@@ -127,7 +127,7 @@ size_t fr_image_record_count(const struct fr_image *image);
 const struct fr_record *fr_image_record(const struct fr_image *image, size_t i);
 const struct fr_record *fr_image_lane_records(const struct fr_image *image, size_t lane, size_t *ret_count);
 /*
- * The same events on one time line: ordered by time, never against the order of their lane (a record whose time
+ * The same events on one timeline: ordered by time, never against the order of their lane (a record whose time
  * lies before its predecessor's counts as simultaneous with it). Computed at the first call. order[i] is an index
  * for fr_image_record(). NULL when memory is short.
  */

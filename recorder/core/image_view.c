@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* image_view.c - the accessors of image.h, and the time line across lanes. */
+/* image_view.c - the accessors of image.h, and the timeline across lanes. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

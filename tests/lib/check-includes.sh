@@ -26,7 +26,6 @@ includes() {
 		if (file ~ /^recorder\/client\//)	  return "^(schemas|recorder/core|recorder/client|flightrec)/"
 		if (file ~ /^recorder\/daemon\//)	  return "^(schemas|recorder/core|recorder/daemon|pstore|bpf|flightrec)/"
 		if (file ~ /^recorder\/cli\//)		  return "^(schemas|recorder/core|recorder/cli|pstore|uploader|flightrec)/"
-		if (file ~ /^recorder\/example/)	  return "^flightrec/"
 		if (file ~ /^bpf\/.*\.bpf\.[ch]$/)	  return "^(schemas|bpf)/"
 		if (file ~ /^bpf\//)			  return "^(schemas|recorder/core|bpf)/"
 		if (file ~ /^pstore\//)			  return "^(schemas|recorder/core|pstore)/"

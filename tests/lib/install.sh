@@ -72,7 +72,7 @@ done
 put 644 systemd/flightrec.bash "$share/bash-completion/completions/flightrec"
 put 644 systemd/flightrec.zsh "$share/zsh/site-functions/_flightrec"
 put 644 systemd/flightrec.fish "$share/fish/vendor_completions.d/flightrec.fish"
-for text in README.md schemas/FORMAT.md schemas/WIRE.md CHANGELOG.md LICENSE; do
+for text in README.md ARCHITECTURE.md schemas/FORMAT.md schemas/WIRE.md CHANGELOG.md LICENSE; do
 	put 644 "$text" "$share/doc/flightrec/${text##*/}"
 done
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_index_query.c - one time line out of the index, and every filter against a plain walk over all events. */
+/* test_index_query.c - one timeline out of the index, and every filter against a plain walk over all events. */
 #include "recorder/core/host.h"
 #include "tests/unit/unit_index.h"
 #include "uploader/ranges.h"
