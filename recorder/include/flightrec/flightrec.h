@@ -238,13 +238,13 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 
 /* ------------------------------------------------------------------ messages */
 
-/* A text of `size` bytes as an event "text" of the provider. Returns as emit does. Wait-free; safe in a signal handler. */
+/* A text of `size` bytes as an event "fr.text" of the provider. Returns as emit does. Wait-free; safe in a signal handler. */
 FLIGHTREC_API int flightrec_text(struct flightrec_provider *provider, int level, uint32_t session, const char *text, size_t size);
 /* The same, formatted as printf does, cut at 1023 bytes. As safe in a signal handler as vsnprintf is. */
 FLIGHTREC_API int flightrec_printf(struct flightrec_provider *provider, int level, uint32_t session, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /*
- * A JSON text as an event "message" of the provider, with a name of its own. It is checked (RFC 8259); what isn't JSON is kept
+ * A JSON text as an event "fr.json" of the provider, with a name of its own. It is checked (RFC 8259); what isn't JSON is kept
  * all the same, with its mark "valid" at 0. Returns as emit does. Wait-free, in time proportional to size; safe in
  * a signal handler.
  */
@@ -255,12 +255,12 @@ FLIGHTREC_API int flightrec_json(struct flightrec_provider *provider, int level,
 /*
  * A session ties events together: pass what this returns to their emit. `guid`: 36 characters, or NULL. The name is cut at
  * 87 bytes. Returns a number from 1 to 65535 (after that they come again), or 0 when there is no ring. Records the event
- * "session_begin". Does not block; safe in a signal handler.
+ * "fr.session_begin". Does not block; safe in a signal handler.
  */
 FLIGHTREC_API uint32_t flightrec_session_begin(struct flightrec_provider *provider, const char *guid, const char *name);
-/* An attribute of a session, as an event "session_attribute". Returns as emit does. Wait-free; safe in a signal handler. */
+/* An attribute of a session, as an event "fr.session_attr". Returns as emit does. Wait-free; safe in a signal handler. */
 FLIGHTREC_API int flightrec_session_attribute(struct flightrec_provider *provider, uint32_t session, const char *key, const char *value);
-/* Ends it, with an event "session_end". Returns as emit does. Wait-free; safe in a signal handler. */
+/* Ends it, with an event "fr.session_end". Returns as emit does. Wait-free; safe in a signal handler. */
 FLIGHTREC_API int flightrec_session_end(struct flightrec_provider *provider, uint32_t session);
 
 /* ------------------------------------------------------------------ death */
