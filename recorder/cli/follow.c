@@ -4,7 +4,8 @@
  *
  * A ring is looked at four times a second: the numbers in its lane heads are hints that say whether it is worth reading. What is
  * printed is judged by the same reader as everything else. Each round shows what happened up to a moment before it began, so
- * that events of several rings, and of the kernel, which the daemon writes down a little later, stay in order; each lane has a number up to which it was shown, which also holds for the segments its ring goes to.
+ * that events of several rings, and of the kernel, which the daemon writes down a little later, stay in order; each lane has a
+ * number up to which it was shown, which also holds for the segments its ring goes to.
  */
 #include <errno.h>
 #include <fcntl.h>

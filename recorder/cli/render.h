@@ -4,12 +4,12 @@
  *
  * Owns: how an event looks. A line:
  *
- *	07:14:02.123456 order-srv[4711/worker-2] error acme.shop order_failed order_id=4711 reason=EIO
+ *	07:14:02.123456 order-srv[4711/worker-2] ERROR acme.shop order_failed order_id=4711 reason=EIO
  *	time            process[pid/thread]      level provider  event        fields
  *
  * The level column says DEATH, PANIC or LOST where that is what the event means. Providers of the catalogue ("kernel",
- * "flightrec") are left out, their events are called proc.exit and fr.start; so is the name of a line of text. On a terminal, dates stand on lines of their own
- * and long lines continue indented; in a pipe each line has its date. Nothing is ever cut.
+ * "flightrec") are left out, their events are called proc.exit and fr.start; so is the name of a line of text.
+ * On a terminal, dates stand on lines of their own and long lines continue indented; in a pipe each line has its date. Nothing is ever cut.
  */
 #ifndef RECORDER_CLI_RENDER_H
 #define RECORDER_CLI_RENDER_H

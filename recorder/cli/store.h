@@ -2,7 +2,8 @@
 /*
  * store.h - where this machine's rings and segments lie, and how one is opened for reading.
  *
- * Owns: which directories hold rings (STATE/rings, [store] ring_dir of the configuration, $FLIGHTREC_RING_DIR), and whether a ring's writer lives.
+ * Owns: which directories hold rings (STATE/rings, [store] ring_dir of the configuration, $FLIGHTREC_RING_DIR), and
+ * whether a ring's writer lives.
  */
 #ifndef RECORDER_CLI_STORE_H
 #define RECORDER_CLI_STORE_H

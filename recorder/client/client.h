@@ -18,7 +18,7 @@
  * can't compare, and borrows.
  *
  * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
- * the dead thread's last words stay until a whole lane length was written after them. Lanes never used go first,
+ * the dead thread's last words stay until a whole lane length was written after them (I5). Lanes never used go first,
  * then those left longest ago.
  */
 #ifndef RECORDER_CLIENT_CLIENT_H

@@ -65,7 +65,7 @@ int fr_super_check(const struct frm_super *super)
 {
 	if (super->magic != FRM_MAGIC_RING)
 		return -EBADMSG;
-	/* before the checksum: a newer major version may have moved it */
+	/* I13, before the checksum: a newer major version may have moved it */
 	if (super->version_major > FRM_VERSION_MAJOR)
 		return -EPROTONOSUPPORT;
 	if (super->crc != fr_check_crc(NULL, super, sizeof(*super), offsetof(struct frm_super, crc)))

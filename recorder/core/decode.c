@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decode.c - record to event: see decode.h. The layout of a payload is computed from the descriptor's types (encode.h);
+ * decode.c - record to event, by the descriptors of its own ring alone (I11): see decode.h. The layout of a payload is computed from the descriptor's types (encode.h);
  * what the payload is too short for is marked truncated.
  */
 #include "recorder/core/decode.h"

@@ -2,7 +2,7 @@
 /*
  * image.c - opening, closing and looking at an image: see image.h.
  *
- * The file is copied by pread, the meta first, then lane by lane: head, data, head again (scan.c says why twice). What
+ * The file is copied by pread (I18), the meta first, then lane by lane: head, data, head again (scan.c says why twice). What
  * was copied is judged; the file is not asked again.
  */
 #include "recorder/core/image.h"

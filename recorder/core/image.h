@@ -97,8 +97,8 @@ enum fr_image_flags {
 /*
  * Opens and judges the ring or segment in fd (not kept). Blocking; allocates up to the file's size plus 64 bytes
  * a record. Errors: -EBADMSG not a ring or segment, or both superblocks damaged; -ENODATA a segment without
- * its seal; -EPROTONOSUPPORT a newer major version or an unknown incompatible feature; -EFBIG larger than FRM_RING_MAX plus slack; -ENOMEM; and
- * what pread says. *ret_image is untouched on failure.
+ * its seal; -EPROTONOSUPPORT a newer major version or an unknown incompatible feature; -EFBIG
+ * larger than FRM_RING_MAX plus slack; -ENOMEM; and what pread says. *ret_image is untouched on failure.
  */
 int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image);
 int fr_image_open_path(const char *path, unsigned flags, struct fr_image **ret_image);

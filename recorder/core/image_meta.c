@@ -2,7 +2,7 @@
 /*
  * image_meta.c - the parts of a ring that are stored twice: merges the copies, then reads descriptors, sessions, anchors.
  *
- * Both copies are laid out alike, and each entry carries its checksum, so that merging is done entry by entry: what does
+ * Both copies (I10) are laid out alike, and each entry carries its checksum, so that merging is done entry by entry: what does
  * not hold in copy A and holds in copy B is taken from B. Descriptors are kept by id; strings are copied and
  * terminated, because names on the medium are counted and may hold anything.
  */

@@ -121,7 +121,7 @@ int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_i
 	describe(&super, identity);
 	fr_super_sign(&super);
 
-	/* every block is written: fallocate alone would leave extents that a DAX mount forgets in a panic */
+	/* I17: every block is written; fallocate alone would leave extents that a DAX mount forgets in a panic */
 	for (uint64_t at = 0; at < super.ring_size; at += sizeof(zeros)) {
 		uint64_t left = super.ring_size - at;
 

@@ -15,7 +15,7 @@
  *
  * WHAT A DEATH LEAVES: before 2 nothing; from 2 to 4 a record that next_seq proves to have been reserved and whose
  * crc does not hold, and in its place up to one record's length of the oldest records gone, as they would be anyway;
- * after 4 a valid record. No other record is touched (I2), nobody waits (I3). Since a record's place, length and
+ * after 4 a valid record. No other record is touched (I2), also by a writer that goes on much later (I4); nobody waits (I3). Since a record's place, length and
  * checksum prove it, no order of stores matters to a reader of the dead; step 2's release is for readers of the living.
  *
  * The private side keeps reserved_pos, _seq and _size so that a thread that takes over a lane left busy (its thread was
@@ -103,7 +103,7 @@ static inline int fr_lane_reserve_marked(struct fr_lane *lane, uint32_t payload,
 		pos += lane->size - off;
 		off = 0;
 	}
-	if (__builtin_expect(lane->policy == FRM_POLICY_DISCARD, 0) && pos + span > lane->size) {
+	if (__builtin_expect(lane->policy == FRM_POLICY_DISCARD, 0) && /* I15 */ pos + span > lane->size) {
 		lane->discarded++;
 		lane->head->discarded = lane->tail->discarded = lane->discarded;
 		fr_barrier_signal();

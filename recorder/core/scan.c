@@ -5,10 +5,10 @@
  * VALIDITY is FORMAT.md's: a candidate satisfies rules 1, 2 and 4 by itself (length, place, checksum); then rule 3 throws
  * out what lies more than one data length before the end of the newest candidate.
  *
- * RESYNCHRONISING needs no marks: records start on multiples of 8 and prove themselves, so after damage the scan goes on in
+ * RESYNCHRONISING (I9) needs no marks: records start on multiples of 8 and prove themselves, so after damage the scan goes on in
  * steps of 8. Checks are ordered by cost; the checksum is computed where length and place agree already.
  *
- * LOSSES are told by the numbers. The lane wrote 0, 1, 2, ...; each number below next_seq that no valid record carries
+ * LOSSES (I6) are told by the numbers. The lane wrote 0, 1, 2, ...; each number below next_seq that no valid record carries
  * lies in exactly one loss range:
  *
  *	before the oldest record   overwritten; damaged if the lane never lapped, or if what lies there looks like a record
@@ -20,7 +20,7 @@
  * with each other and with the newest record. What they say was reserved has taken the place of the oldest records, whether
  * its writer came to fill it or not: numbers missing there are overwritten, too.
  *
- * A LIVE lane moves while it is copied. The hints were read before the data (everything before next_pos was complete,
+ * A LIVE lane moves while it is copied (I14). The hints were read before the data (everything before next_pos was complete,
  * save the newest record) and again after it (everything before next_pos_after - size may have been overwritten meanwhile).
  * What came between is left for the next look: of that the copy has some and lacks some, which would look like damage.
  */
