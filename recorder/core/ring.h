@@ -2,7 +2,7 @@
 /*
  * ring.h - reserve and commit: the writing side of a lane.
  *
- * Owns: what one writer does to one lane. Freestanding: no libc, integers only, the same source for user
+ * Owns: what one writer does to one lane. Freestanding (I16): no libc, integers only, the same source for user
  * space and kernel; everything is inline because an event is written in about the time of two calls.
  *
  * PROTOCOL, for the one writer that holds the lane (who holds it is settled elsewhere: client/lanes.c)
