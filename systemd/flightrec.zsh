@@ -14,7 +14,7 @@ _flightrec() {
 		'verify:judge every record of a ring or segment'
 		'emit:record an event from a shell'
 		'set:switch a provider in all running processes'
-		'events:the catalogue of kernel events'
+		'events:the catalogue of events'
 		'help:the text of a command'
 	)
 	if ((CURRENT == 2)); then
