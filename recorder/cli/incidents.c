@@ -20,7 +20,7 @@ static const char help[] =
 	"The deaths of processes and kernels, oldest first: those that the kernel told of\n"
 	"(eBPF), those that left a ring open, and panics found in pstore. New segments of\n"
 	"the spool are indexed first. What the daemon itself saw of a death is in the\n"
-	"spool within ten seconds of it; before that an incident may say \"vanished\".\n"
+	"spool within two seconds of it; before that an incident may say \"vanished\".\n"
 	"\n"
 	"Options:\n"
 	"  -b, --boot BOOT  only of this boot: current, previous, -2, its number, or the\n"

@@ -13,8 +13,7 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 
-#define DRAIN_PAUSE_MS                                                                             \
-	10000 /* between two drains that a timer or a death asks for: each is a segment with a whole meta */
+#define DRAIN_PAUSE_MS 2000 /* between two drains that a timer or a death asks for: each is a segment of 10 KiB and more */
 #define CLOSE_WAIT_MS 30000
 #define PAUSE_MAX_NS  5000000000ull
 
