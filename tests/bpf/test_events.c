@@ -460,6 +460,7 @@ TEST(test_times_are_clock_boottime_within_a_microsecond)
 	if (ahead > bound || behind > bound) {
 		printf("no window was narrow enough here to tell within %lld ns: not proven\n",
 		       (long long)bound);
+		seen_done(&seen); /* skip() jumps over the cleanup */
 		skip();
 	}
 }
