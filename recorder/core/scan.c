@@ -250,8 +250,9 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 			newest_end = record->pos + fr_record_span(size_of(record));
 	}
 	floor = newest_end > bytes->size ? newest_end - bytes->size : 0;
-	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size &&
-	    bytes->next_pos_after - bytes->size > floor && bytes->next_pos_after < newest_end + 64 * bytes->size)
+	/* however many laps its writer did meanwhile: what still looks whole there may be a rest at the end of a lap */
+	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after >= bytes->next_pos &&
+	    bytes->next_pos_after > bytes->size && bytes->next_pos_after - bytes->size > floor)
 		floor = bytes->next_pos_after - bytes->size;
 	count = image->record_count - first;
 	records = count ? image->records + first : NULL;
