@@ -6,6 +6,8 @@
 set -uo pipefail
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
+# shellcheck source=tests/vm/tills.sh
+. "$(dirname "$0")/tills.sh"
 
 vm_begin
 vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
@@ -36,16 +38,5 @@ vm_run '' -drive file="$vm/disk",if=virtio,format=raw,cache=unsafe
 
 vm_report verify | tail -n 5
 vm_report recover
-vm_report events >"$vm/events"
-for till in 1 2; do
-	synced=$(sed '/^sync begins/q' "$vm/report" | grep -a "^paid $till [0-9]*\$" | tail -n 1 | cut -d ' ' -f 3)
-	witnessed=$(grep -a "^paid $till [0-9]*\$" "$vm/report" | tail -n 1 | cut -d ' ' -f 3)
-	sed -n "s/.*\"order_paid\".*\"till\":$till,\"number\":\([0-9]*\).*/\1/p" "$vm/events" | sort -n >"$vm/numbers"
-	last=$(tail -n 1 "$vm/numbers")
-	below=$(awk -v limit="${synced:-0}" '$1 <= limit' "$vm/numbers" | wc -l)
-	vm_expect "till $till recorded after the write-back too ($synced before it, $witnessed in all)" \
-		test "${witnessed:-0}" -gt "${synced:-0}"
-	vm_expect "all $synced that were committed before the write-back came back" test "$below" -eq "${synced:-0}"
-	vm_expect "and nothing that it never recorded (the last is $last)" test "${last:-0}" -le $((witnessed + 1))
-done
+expect_tills "$vm/report"
 vm_expect "the source is released" test -z "$(vm_report rings-left)"
