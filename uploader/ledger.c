@@ -269,18 +269,3 @@ int fr_ledger_ring(struct fr_index *index, const uint8_t ring_id[16])
 	}
 	return r;
 }
-
-int fr_ledger_all(struct fr_index *index)
-{
-	FR_STMT rings = NULL;
-	uint8_t ring_id[16];
-	int r = fr_db_prepare(index, "SELECT ring_id FROM ring UNION SELECT ring_id FROM dropped", &rings);
-
-	if (!r)
-		r = fr_db_exec(index, "DELETE FROM loss");
-	while (!r && (r = fr_db_step(rings)) == 1) {
-		fr_db_id(rings, 0, ring_id);
-		r = fr_ledger_ring(index, ring_id);
-	}
-	return r;
-}

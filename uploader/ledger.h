@@ -21,6 +21,5 @@
 
 /* Within the caller's transaction. A ring that no segment is left of keeps its losses by retention. */
 int fr_ledger_ring(struct fr_index *index, const uint8_t ring_id[16]);
-int fr_ledger_all(struct fr_index *index);
 
 #endif
