@@ -14,6 +14,7 @@
 
 #include "recorder/client/client.h"
 #include "recorder/core/host.h"
+#include "recorder/core/ini.h"
 #include "recorder/core/paths.h"
 #include "recorder/core/ringfile.h"
 #include "recorder/core/testpoint.h"
@@ -55,24 +56,16 @@ int fr_client_setup(void)
 	return 0;
 }
 
-/* A size such as 65536, 512K or 4M from the environment; `otherwise` when it isn't set, makes no sense or is above `most`. */
+/* A size such as 65536, 512K or 4M from the environment, in whole pages; `otherwise` when it isn't set or out of bounds. */
 static uint64_t size_from(const char *variable, uint64_t most, uint64_t otherwise)
 {
 	const char *text = secure_getenv(variable); /* who starts a setuid program fills no disk with it, and removes no ring */
-	char *end;
 	uint64_t value;
+	char why[128];
 
-	if (!text || *text < '0' || *text > '9')
+	if (!text || fr_ini_size(text, FRM_RING_MIN, most, &value, why, sizeof(why)) < 0)
 		return otherwise;
-	value = strtoull(text, &end, 10);
-	if (*end == 'k' || *end == 'K')
-		value <<= 10;
-	else if (*end == 'm' || *end == 'M')
-		value <<= 20;
-	else if (*end == 'g' || *end == 'G')
-		value <<= 30;
-	value &= ~(uint64_t)(FRM_PAGE - 1);
-	return value >= FRM_RING_MIN && (!most || value <= most) ? value : otherwise;
+	return value & ~(uint64_t)(FRM_PAGE - 1);
 }
 
 /* Makes the process's own ring file. Returns its descriptor. */
@@ -101,7 +94,7 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 		prctl(PR_GET_NAME, identity.comm);
 	}
 	identity.boot_seq = fr_host_boot_seq(state, identity.boot_id);
-	fr_client_make_room(dir, state, geometry->ring_size, size_from("FLIGHTREC_RINGS_MAX", 0, DEFAULT_RINGS_MAX));
+	fr_client_make_room(dir, state, geometry->ring_size, size_from("FLIGHTREC_RINGS_MAX", UINT64_MAX, DEFAULT_RINGS_MAX));
 	fd = fr_ringfile_create(dir, 0640, geometry, &identity, name);
 	if (fd >= 0 && strlen(dir) + strlen(name) + 1 < sizeof(client->path)) {
 		strcpy(client->path, dir);
@@ -144,7 +137,7 @@ int fr_client_attach(struct fr_client *client)
 	}
 	FR_TESTPOINT("client-attached");
 	generations = generation;
-	client->anchor_due_ns = fr_clock_boot_ns() + 60000000000ull;
+	client->anchor_due_ns = fr_clock_boot_ns() + FR_ANCHOR_EVERY_NS;
 	fr_providers_redeclare(client);
 	fr_modules_declare(client);
 	if (parents_ring.base) /* in a child: until here the gates were read there */

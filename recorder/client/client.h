@@ -31,6 +31,8 @@
 #include "recorder/core/clock.h"
 #include "recorder/core/map.h"
 
+#define FR_ANCHOR_EVERY_NS 60000000000ull /* how often the ring notes the wall clock */
+
 struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighbours don't disturb each other */
 	struct fr_lane lane;
 	struct fr_clock clock;

@@ -9,8 +9,6 @@
 #include "recorder/core/host.h"
 #include "recorder/core/testpoint.h"
 
-#define ANCHOR_EVERY_NS 60000000000ull
-
 /* glibc tells where the kernel keeps the thread's current CPU (restartable sequences): one load instead of a call. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
@@ -39,18 +37,16 @@ static __attribute__((noinline)) uint64_t time_slow(struct fr_client_lane *lane)
 {
 	uint64_t now = fr_clock_refresh(&lane->clock), due = fr_load_relaxed(&fr_client->anchor_due_ns);
 
-	if (now >= due && fr_cas_acquire(&fr_client->anchor_due_ns, due, now + ANCHOR_EVERY_NS))
+	if (now >= due && fr_cas_acquire(&fr_client->anchor_due_ns, due, now + FR_ANCHOR_EVERY_NS))
 		fr_ring_anchor(&fr_client->ring);
 	return now;
 }
 
 static inline uint64_t time_of(struct fr_client_lane *lane)
 {
-	uint64_t passed = fr_clock_tick() - lane->clock.tick;
+	uint64_t now;
 
-	if (__builtin_expect(passed < lane->clock.limit, 1))
-		return lane->clock.ns + (passed * lane->clock.slope >> 32);
-	return time_slow(lane);
+	return __builtin_expect(fr_clock_computed(&lane->clock, &now), 1) ? now : time_slow(lane);
 }
 
 static inline void *fill(struct flightrec_slot *slot, struct fr_client_lane *lane, const struct fr_reservation *res, uint32_t id,

@@ -15,6 +15,7 @@
 #ifndef RECORDER_CORE_CLOCK_H
 #define RECORDER_CORE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fr_clock {
@@ -48,13 +49,20 @@ void fr_clock_init(struct fr_clock *clock);
 /* Takes a new anchor and returns its time. Safe in a signal handler, unless it interrupts another use of this clock. */
 uint64_t fr_clock_refresh(struct fr_clock *clock);
 
-static inline uint64_t fr_clock_now(struct fr_clock *clock)
+/* The time, as long as the anchor is good; false: it is time for fr_clock_refresh(). */
+static inline bool fr_clock_computed(const struct fr_clock *clock, uint64_t *ret_ns)
 {
 	uint64_t passed = fr_clock_tick() - clock->tick;
 
-	if (__builtin_expect(passed < clock->limit, 1))
-		return clock->ns + (passed * clock->slope >> 32);
-	return fr_clock_refresh(clock);
+	*ret_ns = clock->ns + (passed * clock->slope >> 32);
+	return passed < clock->limit;
+}
+
+static inline uint64_t fr_clock_now(struct fr_clock *clock)
+{
+	uint64_t now;
+
+	return __builtin_expect(fr_clock_computed(clock, &now), 1) ? now : fr_clock_refresh(clock);
 }
 
 #endif
