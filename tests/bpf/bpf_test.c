@@ -49,6 +49,22 @@ struct fr_bpf *bpf_test_open(struct fr_bpf_options options)
 	return bpf;
 }
 
+struct fr_bpf *bpf;
+
+int bpf_group_open(void **state)
+{
+	(void)state;
+	bpf = bpf_test_open((struct fr_bpf_options){ 0 });
+	return 0;
+}
+
+int bpf_group_close(void **state)
+{
+	(void)state;
+	fr_bpf_unload(bpf);
+	return 0;
+}
+
 void seen_done(struct seen *seen)
 {
 	free(seen->sample);

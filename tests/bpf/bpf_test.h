@@ -33,6 +33,10 @@ void bpf_test_world(void);
 
 /* Fills in size and pin_dir; must succeed. */
 struct fr_bpf *bpf_test_open(struct fr_bpf_options options);
+/* For a group of tests that share one: opened before the first, taken out of the kernel after the last. */
+extern struct fr_bpf *bpf;
+int bpf_group_open(void **state);
+int bpf_group_close(void **state);
 
 /* Samples in the order in which they came. */
 struct seen {

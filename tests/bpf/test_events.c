@@ -7,8 +7,6 @@
 
 #include <pthread.h>
 
-static struct fr_bpf *bpf;
-
 static void check_head(const struct fr_kevent *head, enum fr_event_id event, uint64_t after,
 		       uint64_t before)
 {
@@ -465,20 +463,6 @@ TEST(test_times_are_clock_boottime_within_a_microsecond)
 	}
 }
 
-static int open_group(void **state)
-{
-	(void)state;
-	bpf = bpf_test_open((struct fr_bpf_options){ 0 });
-	return 0;
-}
-
-static int close_group(void **state)
-{
-	(void)state;
-	fr_bpf_unload(bpf);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,5 +477,5 @@ int main(void)
 	};
 
 	bpf_test_world();
-	return cmocka_run_group_tests(tests, open_group, close_group);
+	return cmocka_run_group_tests(tests, bpf_group_open, bpf_group_close);
 }

@@ -10,8 +10,6 @@
 #include <sys/klog.h>
 #include <sys/sysmacros.h>
 
-static struct fr_bpf *bpf;
-
 static int eat_memory(void *arg)
 {
 	char *procs = arg;
@@ -178,20 +176,6 @@ TEST(test_a_block_error_tells_device_place_and_reason)
 	assert_string_equal(blk->rwbs, "WS");
 }
 
-static int open_group(void **state)
-{
-	(void)state;
-	bpf = bpf_test_open((struct fr_bpf_options){ 0 });
-	return 0;
-}
-
-static int close_group(void **state)
-{
-	(void)state;
-	fr_bpf_unload(bpf);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,5 +184,5 @@ int main(void)
 	};
 
 	bpf_test_world();
-	return cmocka_run_group_tests(tests, open_group, close_group);
+	return cmocka_run_group_tests(tests, bpf_group_open, bpf_group_close);
 }
