@@ -34,9 +34,10 @@ Q := $(if $(filter 1,$(V)),,@)
 
 # Goals that install what they lack. What pkg-config finds has changed after that, so make is then entered again.
 # DEPS_DONE=1 skips the installation: the features whose libraries are missing are left out.
-FRONT := check check-vm demo demo-panic bench
+FRONT := check check-vm torture demo demo-panic bench
 deps_check := build check
 deps_check-vm := build check vm
+deps_torture := build check
 deps_demo := build demo
 deps_demo-panic := build vm
 deps_bench := build bench
@@ -90,6 +91,8 @@ LIBRARIES   :=
 # programs and scripts that `make check` runs (see tests/lib/run-checks.sh), and what these need built besides
 CHECKS      :=
 CHECK_NEEDS :=
+# those of them that `make torture` runs with full counts, too
+TORTURES    :=
 VM_CHECKS   :=
 VM_NEEDS    :=
 BENCHES     :=
@@ -109,6 +112,9 @@ chosen = $(foreach check,$(1),$(if $(ONLY),$(if $(findstring $(ONLY),$(check)),$
 check: all $(call chosen,$(CHECKS)) $(CHECK_NEEDS) ## install what is missing, build, run the tests (ONLY=text: some)
 	$(run_checks) $(call chosen,$(CHECKS))
 
+torture: all $(call chosen,$(TORTURES)) $(CHECK_NEEDS) ## the promises as counts: kills, damage, faults, hostility, load (ONLY=text: some)
+	$(Q)O=$(O) V=$(V) CC="$(CC)" SAN=$(SAN) tests/torture/run.sh $(call chosen,$(TORTURES))
+
 check-vm: all $(VM_NEEDS) ## the tests that need a guest: panics, resets, file systems (QEMU)
 	$(run_checks) $(call chosen,$(VM_CHECKS))
 
@@ -124,7 +130,7 @@ uninstall: ## remove what install put there; configuration and recorded data sta
 clean: ## remove what was built
 	$(Q)rm -rf $(O)
 
-.PHONY: all clean check check-vm install uninstall
+.PHONY: all clean check check-vm torture install uninstall
 
 endif # front goals
 

@@ -5,6 +5,7 @@ CRASH_TESTS := $(patsubst tests/crash/%.c,tests/crash/%,$(wildcard tests/crash/t
 ifneq ($(wildcard recorder/client/*.c),)
 $(foreach t,$(CRASH_TESTS),$(eval $(call program,$(t),$(t).c tests/crash/oracle.c,flightrec fr_core,-ldl)))
 CHECKS += $(CRASH_TESTS:%=$(O)/%) $(wildcard tests/crash/test_*.sh)
+TORTURES += $(O)/tests/crash/test_kill
 CHECK_NEEDS += $(O)/libflightrec.so $(O)/tests/crash/plugin.so
 
 # something to dlopen: a plugin with a provider of its own

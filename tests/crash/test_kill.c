@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_kill.c - kills writers at random instants, a hundred times: one to four processes with several threads each, rings
- * that lap, and the oracle of oracle.h over what they leave. KILL_RUNS and KILL_SEED choose otherwise.
+ * test_kill.c - kills writers at random instants, a hundred times (2,000 under torture): one to four processes with
+ * several threads each, rings that lap, and the oracle of oracle.h over what they leave. KILL_RUNS and KILL_SEED choose
+ * otherwise.
  */
 #include "tests/crash/oracle.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
+
+#include "tests/lib/torture.h"
 
 FLIGHTREC_PROVIDER(provider, "test.kill", "11111111-2222-3333-4444-555555555555", 1, 0);
 FLIGHTREC_EVENT(provider, oracle, FLIGHTREC_INFO, 0, ORACLE_FIELDS)
@@ -131,7 +134,7 @@ static void test_I3_a_killed_writer_costs_at_most_its_own_record(void)
 	const char *runs = getenv("KILL_RUNS"), *wanted = getenv("KILL_SEED");
 	uint64_t seed = wanted ? strtoull(wanted, NULL, 0) : ((uint64_t)getpid() << 32 | (uint64_t)time(NULL));
 	struct witness *witness[4];
-	int count = runs ? atoi(runs) : 100;
+	int count = runs ? atoi(runs) : (int)torture_count(100, 2000);
 
 	for (int i = 0; i < 4; i++)
 		witness[i] = witness_new();
@@ -139,10 +142,10 @@ static void test_I3_a_killed_writer_costs_at_most_its_own_record(void)
 		fprintf(stderr, "run %d: KILL_SEED=%llu\n", i, (unsigned long long)seed); /* shown when it fails */
 		run(&plans[i % (sizeof(plans) / sizeof(*plans))], &seed, witness);
 	}
-	printf("%llu writers killed in %d runs: %llu events recovered, %llu torn, %llu rings lapped at least twice\n",
-	       (unsigned long long)killed, count, (unsigned long long)recovered, (unsigned long long)torn,
-	       (unsigned long long)lapped_twice);
 	REQUIRE(lapped_twice * 2 > killed, "the rings hardly lapped");
+	torture_row("kill at random instants", (unsigned)count, "runs",
+		    "%llu writers killed: %llu events recovered, %llu torn, %llu rings lapped at least twice", (unsigned long long)killed,
+		    (unsigned long long)recovered, (unsigned long long)torn, (unsigned long long)lapped_twice);
 }
 
 int main(void)

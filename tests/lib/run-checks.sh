@@ -10,6 +10,7 @@
 #	FLIGHTREC_STATE_DIR, FLIGHTREC_RUNTIME_DIR, FLIGHTREC_CONFIG	below TMPDIR, the last an empty file: the
 #			machine's own are never touched
 #	FLIGHTREC_PSTORE_DIR, FLIGHTREC_PSTORE_ARCHIVE	below TMPDIR, not there
+# In the file FR_REPORT, if that is set, a JSON line says how each one ended.
 # The last line on standard output is always "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -22,6 +23,11 @@ chmod 711 "$scratch" # tests that turn into another user have to get to theirs
 child=
 trap '[[ -z $child ]] || kill -KILL -- "-$child" 2>/dev/null; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
+
+# ended NAME RESULT SECONDS
+ended() {
+	[[ -z ${FR_REPORT:-} ]] || printf '{"check":"%s","result":"%s","seconds":%s}\n' "$@" >>"$FR_REPORT"
+}
 
 time_limit() {
 	local own
@@ -56,14 +62,17 @@ for check; do
 	0)
 		passed=$((passed + 1))
 		echo "ok    $name ($seconds s)"
+		ended "$name" passed "$seconds"
 		;;
 	77)
 		skipped=$((skipped + 1))
 		echo "skip  $name: $(grep -a . "$log" | tail -n 1)"
+		ended "$name" skipped "$seconds"
 		;;
 	*)
 		failed=$((failed + 1))
 		failures+=("$name")
+		ended "$name" failed "$seconds"
 		case $result in
 		124 | 137) echo "FAIL  $name: not done after $limit s" ;;
 		*) echo "FAIL  $name (exit $result, $seconds s)" ;;
