@@ -28,7 +28,7 @@ _flightrec() {
 			--losses --boot-time --utc --color --state --help"
 		;;
 	status) options="--json --state --help" ;;
-	incidents) options="--boot --last --no-update --state --utc --json --help" ;;
+	incidents) options="--boot --last --no-update --state --utc --color --json --help" ;;
 	recover) options="--state --ring-dir --pstore --archive --live --json --help" ;;
 	index) options="--rebuild --sql --max-size --max-age --keep --state --json --help" ;;
 	upload) options="--once --watch --endpoint --database --token-file --ca-file --option --state --json --quiet --help" ;;

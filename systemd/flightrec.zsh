@@ -43,6 +43,28 @@ _flightrec() {
 			'--help[help]' '*:ring or segment:_files'
 		;;
 	verify) _arguments '(-j --json)'{-j,--json}'[JSON]' '(-q --quiet)'{-q,--quiet}'[verdict only]' '*:ring or segment:_files -g "*.(ring|frs)"' ;;
+	incidents)
+		_arguments '(-b --boot)'{-b,--boot}'[boot]:boot:(current previous -2)' '(-n --last)'{-n,--last}'[only the newest]:count:' \
+			'--no-update[the index as it is]' '--state[state directory]:directory:_directories' '--utc[UTC]' \
+			'--color[colour]:when:(auto always never)' '(-j --json)'{-j,--json}'[one object a line]' '(-h --help)'{-h,--help}'[help]'
+		;;
+	recover)
+		_arguments '--state[state directory]:directory:_directories' '*--ring-dir[look for rings there, too]:directory:_directories' \
+			'--pstore[instead of /sys/fs/pstore]:directory:_directories' \
+			"--archive[instead of systemd's archive]:directory:_directories" '--live[also what the living recorded]' \
+			'(-j --json)'{-j,--json}'[one object a line]' '(-h --help)'{-h,--help}'[help]'
+		;;
+	index)
+		_arguments '--rebuild[make it again]' '--sql[answer a query]:query:' '--max-size[of spool and index]:size:' \
+			'--max-age[of a segment]:time:' '--keep[drop nothing]' '--state[state directory]:directory:_directories' \
+			'(-j --json)'{-j,--json}'[JSON]' '(-h --help)'{-h,--help}'[help]'
+		;;
+	upload)
+		_arguments '(--watch)--once[send what there is, then end]' '(--once)--watch[go on]' '--endpoint[where to]:URL:' \
+			'--database[the database there]:GUID:' '--token-file[bearer token]:file:_files' '--ca-file[authorities, PEM]:file:_files' \
+			'*'{-o,--option}'[any key of \[upload\]]:KEY=VALUE:' '--state[state directory]:directory:_directories' \
+			'(-j --json)'{-j,--json}'[one object a run]' '(-q --quiet)'{-q,--quiet}'[only what went wrong]' '(-h --help)'{-h,--help}'[help]'
+		;;
 	status) _arguments '(-j --json)'{-j,--json}'[JSON]' '--state[state directory]:directory:_directories' ;;
 	events) _arguments '(-j --json)'{-j,--json}'[JSON]' '(-m --markdown)'{-m,--markdown}'[documentation]' ;;
 	set) _arguments '1:provider:' "2:level:(off $levels)" '3:keywords:' ;;
@@ -52,7 +74,6 @@ _flightrec() {
 			'--session[session]:name:' '(-j --json)'{-j,--json}'[JSON]:text:' '*:text or KEY=VALUE:'
 		;;
 	help) _describe command commands ;;
-	*) _files ;;
 	esac
 }
 

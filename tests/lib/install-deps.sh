@@ -9,7 +9,7 @@ declare -A groups=(
 	[build]='gcc libc6-dev make pkg-config|pkgconf zlib1g-dev libelf-dev libbpf-dev clang llvm bpftool libsystemd-dev
 		libzstd-dev libsqlite3-dev libcurl4-openssl-dev|libcurl4-gnutls-dev libmicrohttpd-dev'
 	[demo]='openssl'
-	[check]='libcmocka-dev g++ openssl procps jq ca-certificates cppcheck shellcheck valgrind'
+	[check]='libcmocka-dev g++ openssl procps jq ca-certificates cppcheck shellcheck valgrind zsh fish'
 	[vm]='qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils mmdebstrap'
 	[bench]='lttng-tools liblttng-ust-dev'
 )
