@@ -28,6 +28,8 @@ struct fr_index {
 	char state[FR_PATH_MAX];
 	char path[FR_PATH_MAX];	 /* of the database */
 	char note[256];
+	fr_index_at *at;	 /* whom to tell how far an update is, or NULL */
+	void *at_ctx;
 };
 
 extern const char fr_index_schema[]; /* schemas/index.sql */

@@ -426,51 +426,80 @@ static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const st
 	return r;
 }
 
+struct round {
+	struct fr_ingest *ingest;
+	sqlite3_stmt *known;
+	uint64_t done, total; /* bytes of new segments */
+};
+
+static int measure(struct round *round, const struct files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		int r = is_known(round->known, files->file[i].name);
+
+		if (r < 0)
+			return r;
+		round->total += r ? 0 : files->file[i].size;
+	}
+	return 0;
+}
+
 /* The segments that are new. Those that were begun often and never finished come in a second round: `late`. */
-static int ingest_round(struct fr_index *index, struct fr_ingest **ingest, sqlite3_stmt *known, const struct files *files, bool late,
-			struct fr_index_stats *stats)
+static int ingest_round(struct fr_index *index, struct round *round, const struct files *files, bool late, struct fr_index_stats *stats)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < files->count && !r; i++) {
 		const struct file *file = &files->file[i];
 
-		r = is_known(known, file->name);
+		r = is_known(round->known, file->name);
 		if (r || (!late && fr_trial_put_off(index, file->name))) {
 			r = r < 0 ? r : 0;
 			continue;
 		}
-		if (!*ingest)
-			r = fr_ingest_new(index, ingest);
+		if (!round->ingest)
+			r = fr_ingest_new(index, &round->ingest);
 		if (!r)
 			r = fr_db_begin(index);
 		if (!r)
-			r = is_known(known, file->name); /* another process may have been faster */
+			r = is_known(round->known, file->name); /* another process may have been faster */
 		if (!r)
-			r = ingest_one(index, *ingest, file, stats);
+			r = ingest_one(index, round->ingest, file, stats);
 		if (r == 1)
 			r = 0;
 		FR_TESTPOINT("index-before-commit");
 		if (!r)
 			r = fr_db_commit(index);
 		FR_TESTPOINT("index-segment");
+		round->done += file->size;
+		if (index->at)
+			index->at(index->at_ctx, round->done, round->total);
 	}
 	return r;
 }
 
 static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
 {
-	struct fr_ingest *ingest = NULL;
+	struct round round = { 0 };
 	FR_STMT known = NULL;
 	int r = fr_db_prepare(index, "SELECT 1 FROM segment WHERE name = ?", &known);
 
+	round.known = known;
+	if (!r && index->at)
+		r = measure(&round, files);
 	if (!r)
-		r = ingest_round(index, &ingest, known, files, false, stats);
+		r = ingest_round(index, &round, files, false, stats);
 	if (!r)
-		r = ingest_round(index, &ingest, known, files, true, stats);
+		r = ingest_round(index, &round, files, true, stats);
 	fr_db_rollback(index);
-	fr_ingest_free(ingest);
+	fr_ingest_free(round.ingest);
 	return r;
+}
+
+void fr_index_tell(struct fr_index *index, fr_index_at *at, void *ctx)
+{
+	index->at = at;
+	index->at_ctx = ctx;
 }
 
 static int update(struct fr_index *index, struct fr_index_stats *stats)
@@ -538,7 +567,7 @@ static int sync_file(const char *path)
 	return r;
 }
 
-int fr_index_rebuild(const char *state_dir, struct fr_index_stats *ret_stats)
+int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	char path[FR_PATH_MAX + 16], name[FR_PATH_MAX + 32];
 	struct fr_index *index;
@@ -546,6 +575,7 @@ int fr_index_rebuild(const char *state_dir, struct fr_index_stats *ret_stats)
 
 	if (r < 0)
 		return r;
+	fr_index_tell(index, at, ctx);
 	r = fr_index_update(index, ret_stats);
 	close_db(index); /* the last connection: the journal goes into the file */
 	if (!r)

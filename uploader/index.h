@@ -36,6 +36,10 @@ const char *fr_index_strerror(int error); /* why the last open failed, for a per
 /* One line a program should log once: "index.db was damaged, ..."; "" when there is nothing to say. */
 const char *fr_index_note(const struct fr_index *index);
 
+/* From now on an update tells how far it is: bytes of new segments, done and in all. */
+typedef void fr_index_at(void *ctx, uint64_t done, uint64_t total);
+void fr_index_tell(struct fr_index *index, fr_index_at *at, void *ctx);
+
 struct fr_index_stats {
 	uint64_t segments;	 /* ingested now */
 	uint64_t segments_bad;	 /* unreadable, noted in table segments with their error, and left alone */
@@ -53,8 +57,8 @@ struct fr_index_stats {
  */
 int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats);
 
-/* open(REBUILD), update, close: the new database replaces the old one when it is complete. */
-int fr_index_rebuild(const char *state_dir, struct fr_index_stats *ret_stats);
+/* open(REBUILD), update, close: the new database replaces the old one when it is complete. `at` (may be NULL): as above. */
+int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats);
 
 /*
  * Any SQL over the documented views (schemas/index.sql), read only. `row` gets the columns as text (NULL:

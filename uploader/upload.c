@@ -116,6 +116,8 @@ static int take_acknowledgement(struct fr_upload *upload, const struct fr_batch 
 	upload->report->batches_acked++;
 	upload->report->batches_duplicate += duplicate;
 	upload->report->events_acked += batch->events;
+	if (upload->hooks.at)
+		upload->hooks.at(upload->hooks.ctx, upload->report->events_acked, 0);
 	upload->acked_ever = true;
 	upload->refused_run = 0;
 	upload->waited_ms = 0;

@@ -28,6 +28,7 @@ struct fr_upload_hooks {
 	/* One line for a person, as it happens: retries, what is set aside, what is damaged. May be NULL. */
 	void (*say)(void *ctx, const char *text);
 	void *ctx;
+	fr_index_at *at; /* events acknowledged so far; in all: 0, nobody counts before. May be NULL */
 	const atomic_bool *stop; /* becomes true: end soon and in order. May be NULL */
 	bool patient;		 /* retries without end, for --watch */
 };

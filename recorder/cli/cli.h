@@ -9,6 +9,7 @@
 #ifndef RECORDER_CLI_CLI_H
 #define RECORDER_CLI_CLI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum fr_exit {
@@ -24,6 +25,7 @@ struct fr_command {
 	const char *arguments; /* for the usage line: "[FILE...]" */
 	const char *summary;   /* one line, no full stop */
 	int (*run)(int argc, char **argv);
+	bool looks; /* only looks: without records of one's own, at the machine's */
 };
 
 /* The row of that name, NULL when there is none (or this build has left it out). */
@@ -38,6 +40,9 @@ int fr_usage(const char *command, const char *format, ...) __attribute__((format
 void fr_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fr_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fr_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says that there is no state directory, and where there may be another one; returns FR_EXIT_NOTHING. */
+int fr_nothing_recorded(const char *state);
 
 /* What the errno (negative or positive) is called, with what to do about it where that is known. */
 const char *fr_why(int error);

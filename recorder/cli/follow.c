@@ -217,6 +217,15 @@ static void forget(struct follow *follow)
 	follow->count = kept;
 }
 
+/* --until is over, and what came before it has been shown. */
+static bool is_over(const struct follow *follow)
+{
+	const struct fr_query *query = &follow->show->match.query;
+
+	return (query->until_real_ns && fr_clock_real_ns() > query->until_real_ns + SHOW_LAG_NS) ||
+	       (query->until_boot_ns && fr_clock_boot_ns() > query->until_boot_ns + SHOW_LAG_NS);
+}
+
 int show_follow(struct show *show)
 {
 	struct follow follow = { .show = show, .first = true };
@@ -230,6 +239,8 @@ int show_follow(struct show *show)
 		print_round(&follow);
 		fr_timeline_free(follow.timeline);
 		forget(&follow);
+		if (is_over(&follow))
+			break;
 		/* sleeps, unless whoever reads us goes away */
 		if (poll(&reader, 1, ROUND_NS / 1000000) > 0) {
 			if (reader.revents & POLLERR)

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/term.h"
 #include "recorder/core/paths.h"
 #include "uploader/incident.h"
@@ -29,6 +31,7 @@ static const char help[] =
 	"      --no-update  of the index as it is\n"
 	"      --state DIR  another state directory\n"
 	"      --utc        times in UTC\n"
+	"      --color WHEN auto, always or never (also: NO_COLOR)\n"
 	"  -j, --json       one object a line\n"
 	"  -h, --help\n"
 	"\n"
@@ -42,6 +45,7 @@ struct options {
 	const char *state, *boot;
 	uint64_t last;
 	bool json, utc, no_update;
+	struct fr_term term;
 };
 
 static void put_time(struct fr_out *out, const struct fr_incident *incident, bool utc)
@@ -73,11 +77,12 @@ static void put_lost(struct fr_out *out, const struct fr_incident *incident)
 }
 
 /* id  time  boot  who  cause, and on a second line what is left of it */
-static void put_line(struct fr_out *out, const struct fr_incident *incident, bool utc)
+static void put_line(struct fr_out *out, const struct fr_incident *incident, bool utc, const struct fr_term *term)
 {
+	const char *plain = fr_paint(term, FR_PLAIN);
 	char number[32];
 
-	fr_out_printf(out, "%s  ", incident->id);
+	fr_out_printf(out, "%s%s%s  ", fr_paint(term, FR_BOLD), incident->id, plain);
 	put_time(out, incident, utc);
 	if (incident->boot_seq)
 		fr_out_printf(out, "  boot %" PRIu64, incident->boot_seq);
@@ -85,12 +90,12 @@ static void put_line(struct fr_out *out, const struct fr_incident *incident, boo
 	fr_out_escaped(out, incident->comm, strlen(incident->comm));
 	if (!incident->kernel)
 		fr_out_printf(out, "[%" PRIu32 "]", incident->pid);
-	fr_out_put(out, "  ");
+	fr_out_printf(out, "  %s", fr_paint(term, FR_RED));
 	fr_out_escaped(out, incident->cause, strlen(incident->cause));
-	fr_out_printf(out, "\n              evidence: %s; %s event%s kept", incident->evidence,
+	fr_out_printf(out, "%s\n%14s%sevidence: %s; %s event%s kept", plain, "", fr_paint(term, FR_DIM), incident->evidence,
 		      fr_count_text(number, incident->recovered), incident->recovered == 1 ? "" : "s");
 	put_lost(out, incident);
-	fr_out_char(out, '\n');
+	fr_out_printf(out, "%s\n", plain);
 }
 
 static void put_hex(struct fr_out *out, const char *key, const uint8_t id[16])
@@ -154,13 +159,15 @@ static int list(struct fr_index *index, const struct options *options)
 			if (options->json)
 				put_json(&out, &incident);
 			else
-				put_line(&out, &incident, options->utc);
-			fwrite(out.data, 1, out.size, stdout);
+				put_line(&out, &incident, options->utc, &options->term);
+			fr_term_write_wrapped(&options->term, &out, 14);
 		}
 		if (r < 0)
 			return fr_fail("can't read the index: %s", fr_index_strerror(r));
 		fr_incidents_close(incidents);
 	}
+	if (!count)
+		fr_error("no incident: nobody is known to have died%s", options->boot ? " in that boot" : "");
 	return count ? FR_EXIT_GOOD : FR_EXIT_NOTHING;
 }
 
@@ -169,11 +176,16 @@ static int run(const struct options *options)
 	struct fr_index *index;
 	int r, code;
 
+	if (access(options->state, F_OK) < 0 && errno == ENOENT)
+		return fr_nothing_recorded(options->state);
 	r = fr_index_open(options->state, options->no_update ? FR_INDEX_READ : 0, &index);
 	if (!options->no_update && (r == -EACCES || r == -EBUSY)) /* a reader may have to do with what is there */
 		r = fr_index_open(options->state, FR_INDEX_READ, &index);
 	else if (!r && !options->no_update) {
+		fr_progress_begin("indexing", FR_PROGRESS_BYTES);
+		fr_index_tell(index, fr_progress_at, NULL);
 		r = fr_index_update(index, NULL);
+		fr_progress_end();
 		if (*fr_index_note(index))
 			fr_warning("%s", fr_index_note(index));
 		if (r < 0)
@@ -188,14 +200,16 @@ static int run(const struct options *options)
 
 int fr_cmd_incidents(int argc, char **argv)
 {
-	enum { OPT_NO_UPDATE = 256, OPT_STATE, OPT_UTC };
+	enum { OPT_NO_UPDATE = 256, OPT_STATE, OPT_UTC, OPT_COLOR };
 	static const struct option table[] = {
 		{ "boot", required_argument, NULL, 'b' },	 { "last", required_argument, NULL, 'n' },
 		{ "no-update", no_argument, NULL, OPT_NO_UPDATE }, { "state", required_argument, NULL, OPT_STATE },
-		{ "utc", no_argument, NULL, OPT_UTC },		 { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },		 { NULL, 0, NULL, 0 },
+		{ "utc", no_argument, NULL, OPT_UTC },		 { "color", required_argument, NULL, OPT_COLOR },
+		{ "json", no_argument, NULL, 'j' },		 { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
+	const char *color = NULL;
 	char state[FR_PATH_MAX], *end;
 	int option, r;
 
@@ -219,6 +233,9 @@ int fr_cmd_incidents(int argc, char **argv)
 		case OPT_UTC:
 			options.utc = true;
 			break;
+		case OPT_COLOR:
+			color = optarg;
+			break;
 		case 'j':
 			options.json = true;
 			break;
@@ -230,6 +247,10 @@ int fr_cmd_incidents(int argc, char **argv)
 	}
 	if (optind < argc)
 		return fr_usage("incidents", "%s: incidents takes no arguments", argv[optind]);
+	if (fr_term_init(&options.term, color) < 0)
+		return fr_usage("incidents", "--color %s: want auto, always or never", color);
+	if (options.json)
+		options.term = (struct fr_term){ 0 };
 	if (!options.state) {
 		r = fr_path_state(state, sizeof(state), "");
 		if (r < 0)

@@ -11,6 +11,7 @@
 
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 #include "recorder/core/ini.h"
 #include "recorder/core/paths.h"
 #include "uploader/index.h"
@@ -186,20 +187,23 @@ static int run(const struct options *options)
 	struct fr_index *index;
 	int r, code;
 
+	fr_progress_begin("indexing", FR_PROGRESS_BYTES);
 	if (options->rebuild) {
-		r = fr_index_rebuild(options->state, &stats);
+		r = fr_index_rebuild(options->state, fr_progress_at, NULL, &stats);
 		if (r < 0)
 			return fr_fail("can't rebuild %s/index.db: %s", options->state, fr_index_strerror(r));
 	}
 	r = fr_index_open(options->state, 0, &index);
 	if (r < 0)
 		return fr_fail("can't open %s/index.db: %s", options->state, fr_index_strerror(r));
+	fr_index_tell(index, fr_progress_at, NULL);
 	if (!options->rebuild)
 		r = fr_index_update(index, &stats);
 	if (*fr_index_note(index))
 		fr_warning("%s", fr_index_note(index));
 	if (!r && !options->keep)
 		r = fr_retention_run(index, &options->limits, &dropped);
+	fr_progress_end();
 	if (r < 0)
 		code = fr_fail("can't index %s/spool: %s", options->state, fr_index_strerror(r));
 	else if (options->sql)

@@ -8,25 +8,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "recorder/cli/cli.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/term.h"
+#include "recorder/core/paths.h"
 
 static int cmd_help(int argc, char **argv);
 
 /* In the order in which a person needs them. */
 static const struct fr_command commands[] = {
-	{ "show", "[OPTION...] [FILE...]", "the timeline: events of all processes and the kernel, in one order", fr_cmd_show },
-	{ "incidents", "[OPTION...]", "deaths of processes and kernels, with their causes", fr_cmd_incidents },
-	{ "status", "[OPTION...]", "stores, writers, horizons, rates, losses, cost", fr_cmd_status },
-	{ "recover", "[OPTION...]", "salvage what the dead left behind, and harvest pstore", fr_cmd_recover },
-	{ "index", "[OPTION...]", "bring the index up to date, or rebuild it", fr_cmd_index },
-	{ "upload", "[OPTION...]", "send what was not sent yet", fr_cmd_upload },
-	{ "verify", "[OPTION...] FILE...", "judge every record of a ring or segment, and locate damage", fr_cmd_verify },
-	{ "emit", "[OPTION...] [TEXT... | KEY=VALUE... | -]", "record an event from a shell", fr_cmd_emit },
-	{ "set", "PROVIDER LEVEL [KEYWORDS]", "switch a provider in all running processes", fr_cmd_set },
-	{ "events", "[--json | --markdown] [GLOB]", "the catalogue: events of the kernel and of the recorder", fr_cmd_events },
-	{ "help", "[COMMAND]", "this text, or that of a command", cmd_help },
+	{ "show", "[OPTION...] [FILE...]", "the timeline: events of all processes and the kernel, in one order", fr_cmd_show, true },
+	{ "incidents", "[OPTION...]", "deaths of processes and kernels, with their causes", fr_cmd_incidents, true },
+	{ "status", "[OPTION...]", "stores, writers, horizons, rates, losses, cost", fr_cmd_status, true },
+	{ "recover", "[OPTION...]", "salvage what the dead left behind, and harvest pstore", fr_cmd_recover, false },
+	{ "index", "[OPTION...]", "bring the index up to date, or rebuild it", fr_cmd_index, false },
+	{ "upload", "[OPTION...]", "send what was not sent yet", fr_cmd_upload, false },
+	{ "verify", "[OPTION...] FILE...", "judge every record of a ring or segment, and locate damage", fr_cmd_verify, false },
+	{ "emit", "[OPTION...] [TEXT... | KEY=VALUE... | -]", "record an event from a shell", fr_cmd_emit, false },
+	{ "set", "PROVIDER LEVEL [KEYWORDS]", "switch a provider in all running processes", fr_cmd_set, false },
+	{ "events", "[--json | --markdown] [GLOB]", "the catalogue: events of the kernel and of the recorder", fr_cmd_events, false },
+	{ "help", "[COMMAND]", "this text, or that of a command", cmd_help, false },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -40,6 +43,7 @@ const struct fr_command *fr_command_find(const char *name)
 
 static void complain(const char *kind, const char *format, va_list args)
 {
+	fr_progress_hide();
 	fflush(stdout);
 	fprintf(stderr, "flightrec: %s", kind);
 	vfprintf(stderr, format, args);
@@ -107,6 +111,29 @@ const char *fr_why(int error)
 	default:
 		return strerror_r(error, other, sizeof(other));
 	}
+}
+
+#define MACHINE_STATE "/var/lib/flightrec"
+
+int fr_nothing_recorded(const char *state)
+{
+	if (geteuid() && strcmp(state, MACHINE_STATE) && access(MACHINE_STATE, F_OK) == 0)
+		fr_error("nothing is recorded yet in %s; what this machine records is in %s, for root and its group", state,
+			 MACHINE_STATE);
+	else
+		fr_error("nothing is recorded yet in %s; `flightrec emit hello` records something", state);
+	return FR_EXIT_NOTHING;
+}
+
+/* Who only looks, and has no records of his own, means the machine's, if he may see them. */
+static void choose_state(void)
+{
+	char own[FR_PATH_MAX];
+
+	if (geteuid() == 0 || getenv("FLIGHTREC_STATE_DIR") || access(MACHINE_STATE, R_OK | X_OK) < 0)
+		return;
+	if (fr_path_state(own, sizeof(own), "") < 0 || access(own, F_OK) < 0)
+		setenv("FLIGHTREC_STATE_DIR", MACHINE_STATE, 1);
 }
 
 int fr_help(const char *name, const char *text)
@@ -215,6 +242,7 @@ static int cmd_help(int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	const struct fr_command *command;
+	static char name[32];
 
 	if (argc < 2) {
 		fputs("Usage: flightrec COMMAND [ARGUMENT...]\nSee `flightrec help`.\n", stderr);
@@ -227,7 +255,13 @@ static int run(int argc, char **argv)
 		return FR_EXIT_GOOD;
 	}
 	command = fr_command_find(argv[1]);
-	return command ? command->run(argc - 1, argv + 1) : unknown(argv[1]);
+	if (!command)
+		return unknown(argv[1]);
+	if (command->looks)
+		choose_state();
+	snprintf(name, sizeof(name), "flightrec: %s", command->name);
+	argv[1] = name; /* what getopt begins its complaints with */
+	return command->run(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)
@@ -237,6 +271,7 @@ int main(int argc, char **argv)
 	/* a reader that goes away is noticed by the write that fails, on pipes and sockets alike */
 	signal(SIGPIPE, SIG_IGN);
 	result = run(argc, argv);
+	fr_progress_end();
 	fr_term_flush();
 	return result;
 }

@@ -13,6 +13,7 @@
 #include "pstore/source.h"
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/store.h"
 #include "recorder/core/image.h"
 #include "recorder/core/ini.h"
@@ -51,7 +52,7 @@ static const char help[] =
 
 struct totals {
 	bool json;
-	uint64_t segments, events, known, alive, aside, left, failed;
+	uint64_t found, segments, events, known, alive, aside, left, failed;
 	uint64_t lost[FRM_LOSS_COUNT];
 	bool damaged;
 	const char *state;
@@ -221,11 +222,13 @@ static void report(void *ctx, const struct fr_found *found)
 	struct totals *totals = ctx;
 
 	count(totals, found);
+	fr_progress_hide();
 	if (totals->json)
 		put_json(&totals->out, found);
 	else
 		put_line(&totals->out, found);
 	flush(&totals->out);
+	fr_progress_at(NULL, ++totals->found, 0);
 }
 
 static void put_summary(struct totals *totals)
@@ -273,7 +276,9 @@ static int run(struct fr_recover *recover, struct totals *totals)
 
 	recover->report = report;
 	recover->ctx = totals;
+	fr_progress_begin("recovering", FR_PROGRESS_SOURCES);
 	error = fr_recover(recover);
+	fr_progress_end();
 	if (error == -EINTR)
 		return fr_fail("recovery was killed in the middle; nothing is lost, run it again");
 	if (error < 0)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "recorder/cli/cli.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/when.h"
 #include "recorder/core/host.h"
 
@@ -178,6 +179,13 @@ static int take_option(struct show *show, int option, const char **ret_color)
 
 /* ------------------------------------------------------------------ output */
 
+/* Until something is printed: then a pager may have the terminal. */
+static void tell_progress(uint64_t events)
+{
+	if (events % 1024 == 0)
+		fr_progress_at(NULL, events, 0);
+}
+
 /* The newest lines, while it is not known yet which are the last. */
 struct kept {
 	struct fr_out line;
@@ -230,7 +238,7 @@ static int print_last(struct show *show)
 		memcpy(one->boot_id, event->boot_id, 16);
 		one->boot_seq = event->boot_seq;
 		one->real_ns = event->real_ns;
-		show->shown++;
+		tell_progress(++show->shown);
 	}
 	if (show->shown > count)
 		show->shown = count;
@@ -251,6 +259,7 @@ static int print_all(struct show *show)
 		fr_render_event(&show->renderer, event, &out);
 		show->shown++;
 		if (out.size > 16384) {
+			fr_progress_end();
 			fr_term_write(&out);
 			fr_out_reset(&out);
 		}
@@ -281,19 +290,22 @@ static int say_nothing(const struct show *show)
 	else if (show->file_count)
 		fr_error("there is no ring and no segment in %s", show->files[0]);
 	else
-		fr_error("nothing is recorded yet in %s; `flightrec emit hello` records something", show->store.state);
+		return fr_nothing_recorded(show->store.state);
 	return FR_EXIT_NOTHING;
 }
 
 static int run(struct show *show)
 {
-	int result = show_gather(show), error;
+	int result, error;
 
+	fr_progress_begin("reading", FR_PROGRESS_EVENTS);
+	result = show_gather(show);
 	if (result == FR_EXIT_NOTHING && show->follow)
 		result = FR_EXIT_GOOD;
 	if (result)
 		return result;
 	error = show->last ? print_last(show) : print_all(show);
+	fr_progress_end();
 	if (error < 0)
 		fr_error("the timeline breaks off here: %s", fr_why(error));
 	if (show->follow)

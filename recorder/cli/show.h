@@ -56,7 +56,7 @@ void show_print_losses(struct show *show); /* the sum, and with --losses each */
 /* When following, events are shown so much later: the daemon fetches what eBPF recorded once a second. */
 #define SHOW_LAG_NS 1100000000ull
 
-/* follow.c: goes on until it is killed or nobody reads it. Exit code. */
+/* follow.c: goes on until --until is over, it is killed, or nobody reads it. Exit code. */
 int show_follow(struct show *show);
 
 #endif

@@ -33,7 +33,7 @@ static void print_line(struct show *show, const struct line *line)
 			fr_out_json(&out, line->comm ? line->comm : "");
 		fr_out_put(&out, "}\n");
 	} else {
-		fr_out_printf(&out, "lost %10s %-20s ", line->count, line->cause);
+		fr_out_printf(&out, "lost %10s %-11s ", line->count, line->cause);
 		fr_out_escaped(&out, line->comm ? line->comm : "?", strlen(line->comm ? line->comm : "?"));
 		if (line->pid)
 			fr_out_printf(&out, "[%s]", line->pid);
@@ -42,7 +42,7 @@ static void print_line(struct show *show, const struct line *line)
 			fr_out_printf(&out, " lane %s from number %s", line->lane, line->first);
 		fr_out_char(&out, '\n');
 	}
-	fr_term_write(&out);
+	fr_term_write_wrapped(&show->renderer.term, &out, 28);
 }
 
 static void print_of_image(struct show *show, const struct fr_image *image)

@@ -331,7 +331,10 @@ int fr_cmd_status(int argc, char **argv)
 		status_json(&status, &out);
 	else
 		status_text(&status, &term, &out);
-	fr_term_write(&out);
+	if (json)
+		fr_term_write(&out);
+	else
+		fr_term_write_wrapped(&term, &out, 11);
 	fr_term_flush();
 	if (status.store.error)
 		fr_warning("not all could be looked at: %s: %s", status.store.unreadable, fr_why(status.store.error));

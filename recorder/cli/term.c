@@ -2,6 +2,7 @@
 #include "recorder/cli/term.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,9 @@
 
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 
-static unsigned columns_of(int fd)
+unsigned fr_term_columns(int fd)
 {
 	struct winsize size;
 	const char *text = getenv("COLUMNS");
@@ -31,7 +33,7 @@ int fr_term_init(struct fr_term *term, const char *when)
 	if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
 		return -EINVAL;
 	term->tty = tty;
-	term->columns = tty ? columns_of(STDOUT_FILENO) : 0;
+	term->columns = tty ? fr_term_columns(STDOUT_FILENO) : 0;
 	term->colour = tty && !(no_colour && *no_colour) && kind && strcmp(kind, "dumb") != 0;
 	if (when && strcmp(when, "auto") != 0)
 		term->colour = strcmp(when, "always") == 0;
@@ -61,8 +63,59 @@ static void check_output(bool bad)
 
 void fr_term_write(const struct fr_out *out)
 {
+	fr_progress_hide();
 	if (out->size)
 		check_output(fwrite(out->data, 1, out->size, stdout) != out->size);
+}
+
+/* Bytes of a line that go before the break, SIZE_MAX when it fits; the break eats the blanks there. */
+static size_t break_of(const char *line, size_t size, size_t columns, size_t indent)
+{
+	size_t at = SIZE_MAX, column = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (line[i] == '\033') {
+			while (i < size && line[i] != 'm')
+				i++;
+			continue;
+		}
+		if (line[i] == ' ' && column > indent && (at == SIZE_MAX || column <= columns))
+			at = i;
+		column += ((unsigned char)line[i] & 0xc0) != 0x80;
+		if (column > columns && at != SIZE_MAX)
+			return at;
+	}
+	return SIZE_MAX;
+}
+
+void fr_term_write_wrapped(const struct fr_term *term, const struct fr_out *out, unsigned indent)
+{
+	struct fr_out FR_OUT_CLEANUP wrapped = { 0 };
+	size_t at;
+
+	if (!term->columns || term->columns <= 2 * indent) {
+		fr_term_write(out);
+		return;
+	}
+	for (const char *line = out->data, *end = line + out->size; line < end;) {
+		const char *newline = memchr(line, '\n', (size_t)(end - line));
+		size_t size = newline ? (size_t)(newline - line) : (size_t)(end - line), columns = term->columns, first = indent;
+
+		while ((at = break_of(line, size, columns, first)) != SIZE_MAX) {
+			fr_out_add(&wrapped, line, at);
+			fr_out_char(&wrapped, '\n');
+			fr_out_pad(&wrapped, indent);
+			while (at < size && line[at] == ' ')
+				at++;
+			line += at;
+			size -= at;
+			columns = term->columns - indent; /* of what follows, which begins in the margin */
+			first = 0;
+		}
+		fr_out_add(&wrapped, line, size + (newline != NULL));
+		line += size + (newline != NULL);
+	}
+	fr_term_write(&wrapped);
 }
 
 void fr_term_flush(void)

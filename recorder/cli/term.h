@@ -33,6 +33,9 @@ struct fr_term {
 /* `when`: "auto" (NULL), "always", "never". -EINVAL for anything else. */
 int fr_term_init(struct fr_term *term, const char *when);
 
+/* Columns of the terminal behind a descriptor, else $COLUMNS, else 80. */
+unsigned fr_term_columns(int fd);
+
 /* The sequence that begins a paint, "" without colour; FR_PLAIN ends one. */
 const char *fr_paint(const struct fr_term *term, enum fr_paint paint);
 
@@ -41,6 +44,8 @@ const char *fr_paint(const struct fr_term *term, enum fr_paint paint);
  * written for another reason it ends with a line that says so.
  */
 void fr_term_write(const struct fr_out *out);
+/* The same, with lines too long for a terminal broken at blanks and continued `indent` columns in. */
+void fr_term_write_wrapped(const struct fr_term *term, const struct fr_out *out, unsigned indent);
 void fr_term_flush(void);
 
 #endif

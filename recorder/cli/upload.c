@@ -16,6 +16,7 @@
 
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 #include "recorder/core/host.h"
 #include "recorder/core/paths.h"
 #include "uploader/upload.h"
@@ -247,8 +248,12 @@ static void print_text(int r, const struct fr_upload_report *report)
 static int run(const struct arguments *arguments, struct fr_upload *upload)
 {
 	struct fr_upload_report report;
-	int r = fr_upload_run(upload, &report);
+	int r;
 
+	if (!arguments->quiet && !arguments->watch)
+		fr_progress_begin("uploading", FR_PROGRESS_EVENTS);
+	r = fr_upload_run(upload, &report);
+	fr_progress_end();
 	if (arguments->watch && r == 0 && !report.events_acked && !report.events_set_aside)
 		return FR_EXIT_NOTHING; /* goes on for days: only what happens is worth a line */
 	if (arguments->json)
@@ -296,7 +301,7 @@ int fr_cmd_upload(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	struct sigaction action = { .sa_handler = on_signal };
-	struct fr_upload_hooks hooks = { .say = say, .ctx = &arguments, .stop = &stop };
+	struct fr_upload_hooks hooks = { .say = say, .ctx = &arguments, .at = fr_progress_at, .stop = &stop };
 	struct fr_upload *upload;
 	char text[FR_INI_TEXT_MAX + FR_PATH_MAX] = "";
 	int r = fr_upload_config_load(&arguments.config, warn, NULL, text, sizeof text), done;

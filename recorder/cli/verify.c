@@ -9,6 +9,7 @@
 
 #include "recorder/cli/cli.h"
 #include "recorder/cli/out.h"
+#include "recorder/cli/progress.h"
 #include "recorder/cli/store.h"
 #include "recorder/cli/term.h"
 #include "recorder/cli/when.h"
@@ -188,7 +189,7 @@ static void print_text(const char *path, const struct fr_opened *opened, const s
 		if (v->lost[cause])
 			fr_out_printf(&out, ", %s %s", fr_count_text(count, v->lost[cause]), fr_loss_name(cause));
 	fr_out_char(&out, '\n');
-	fr_term_write(&out);
+	fr_term_write_wrapped(term, &out, 15);
 }
 
 /* ------------------------------------------------------------------ JSON */
@@ -307,6 +308,7 @@ int fr_cmd_verify(int argc, char **argv)
 	if (optind >= argc)
 		return fr_usage("verify", "verify: which ring or segment?");
 	fr_term_init(&term, NULL);
+	fr_progress_begin("verifying", FR_PROGRESS_SOURCES);
 	for (int i = optind; i < argc; i++) {
 		struct fr_opened opened;
 		int error = fr_store_open(argv[i], &opened), one = FR_EXIT_GOOD;
@@ -325,6 +327,7 @@ int fr_cmd_verify(int argc, char **argv)
 		}
 		if (one == FR_EXIT_FAILED || result == FR_EXIT_GOOD)
 			result = one;
+		fr_progress_at(NULL, (uint64_t)(i - optind + 1), (uint64_t)(argc - optind));
 	}
 	return result;
 }

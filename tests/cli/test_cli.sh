@@ -120,6 +120,7 @@ golden show_losses_json 'flightrec show --losses --json -n 1'
 golden show_damaged_file 'flightrec show state/rings/damaged.ring'
 golden show_colour 'flightrec show --boot 7 --color always'
 golden show_around_needs_index 'flightrec show --around 1234'
+holds follow_ends_at_until timeout 10 flightrec show --follow --until now >/dev/null
 
 # what a terminal of so many columns shows
 terminal() {
@@ -130,6 +131,26 @@ if command -v script >/dev/null; then
 	golden terminal_80 "terminal 80 '--boot 7'"
 	golden terminal_120 "terminal 120 '--boot 7'"
 	golden terminal_no_colour "NO_COLOR=1 terminal 80 '-n 2'"
+fi
+
+# what takes over a second shows how far it is, on a terminal alone, and takes that away at the end
+slowly() { # the index is somebody else's for three seconds
+	mkdir -p slow
+	flock slow/index.lock sleep 3 &
+	sleep 0.2
+	TERM=${1:-xterm} script -qec "flightrec index --state slow ${2:-}" /dev/null </dev/null | tr -d '\n'
+	wait
+}
+if command -v script >/dev/null && command -v flock >/dev/null && [[ $(flightrec help) == *' index '* ]]; then
+	slowly >progress
+	holds progress_is_shown grep -qaP '\rindexing 0 B, \d\.\d s\e\[K' progress
+	holds progress_goes_away grep -qaP '\r\e\[K0 events' progress
+	slowly dumb >progress
+	holds no_progress_on_a_dumb_terminal is "$(grep -ca indexing progress)" 0
+	slowly xterm '2>progress.stderr' >progress
+	holds no_progress_without_a_terminal is "$(cat progress.stderr)$(grep -ca indexing progress)" 0
+	golden incidents_none 'flightrec incidents --state slow'
+	golden incidents_nothing_recorded 'flightrec incidents --state empty'
 fi
 
 # every line of JSON is JSON, and no output of any kind holds a control character
@@ -163,8 +184,11 @@ golden status_argument 'flightrec status all'
 # ---------------------------------------------------------------- documents
 
 # every option of a command's help is in the man page and in the completions; every key of the configuration in its page
+completes() { # SHELL COMMAND: the part of the completion that is about it
+	awk -v command="$2" '/^\t[a-z]+\)/ { inside = $1 == command ")" } inside; /^\tesac/ { inside = 0 }' "$source/systemd/flightrec.$1"
+}
 documented() {
-	local command option page missing=0
+	local command option shell page missing=0
 	page=$(sed 's/\\//g' "$source/systemd/flightrec.1")
 	for command in "${every[@]}"; do
 		while read -r option; do
@@ -172,10 +196,17 @@ documented() {
 				echo "flightrec.1 lacks $option of $command"
 				missing=1
 			fi
-			if [[ $command != set ]] && ! grep -q -e "$option\b" "$source/systemd/flightrec.bash"; then
-				echo "flightrec.bash lacks $option of $command"
+			[[ $command != set ]] || continue
+			for shell in bash zsh; do
+				completes "$shell" "$command" | grep -q -e "$option\b" || {
+					echo "flightrec.$shell lacks $option of $command"
+					missing=1
+				}
+			done
+			grep -E "'[^']*\b$command\b[^']*'|commands\"" "$source/systemd/flightrec.fish" | grep -q -e "-l ${option#--}\b" || {
+				echo "flightrec.fish lacks $option of $command"
 				missing=1
-			fi
+			}
 		done < <(flightrec help "$command" | sed -n '/^Examples/q; p' | grep -oE -e '--[a-z][a-z-]+' | sort -u)
 	done
 	while read -r option; do
@@ -195,6 +226,17 @@ completed() { # what a shell offers for the last of these words
 holds completes_commands is "$(completed flightrec s)" "show status set "
 holds completes_options is "$(completed flightrec show --bo)" "--boot --boot-time "
 holds completes_levels is "$(completed flightrec show --level e)" "error "
+completed_by_fish() {
+	fish --no-config -c "source $source/systemd/flightrec.fish; complete -C '$1'" | cut -f 1 | tr '\n' ' '
+}
+if command -v fish >/dev/null; then
+	holds fish_completes_commands is "$(completed_by_fish 'flightrec rec')" "recover "
+	holds fish_completes_options is "$(completed_by_fish 'flightrec index --max')" "--max-age --max-size "
+	holds fish_completes_levels is "$(completed_by_fish 'flightrec emit --level e')" "error "
+fi
+if command -v zsh >/dev/null; then
+	holds zsh_reads_its_completion zsh -n "$source/systemd/flightrec.zsh"
+fi
 holds completes_events is "$(completed flightrec show --event proc.)" "proc.exec proc.exit "
 
 # ---------------------------------------------------------------- emit, set

@@ -175,7 +175,7 @@ TEST(test_update_again_and_rebuild_say_the_same)
 	assert_string_equal(first, again);
 	free(again);
 	fr_index_close(index);
-	assert_int_equal(fr_index_rebuild(s.state, &stats), 0);
+	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, &stats), 0);
 	assert_int_equal(stats.segments, 4);
 	index = index_now(&s, &stats);
 	assert_int_equal(stats.segments, 0);
@@ -445,7 +445,7 @@ static void work_update(const struct scratch *s)
 
 static void work_rebuild(const struct scratch *s)
 {
-	fr_index_rebuild(s->state, NULL);
+	fr_index_rebuild(s->state, NULL, NULL, NULL);
 }
 
 static void work_retention(const struct scratch *s)

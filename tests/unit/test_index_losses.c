@@ -167,7 +167,7 @@ TEST(test_what_is_marked_is_not_pending_and_acknowledgements_survive_a_rebuild)
 	assert_int_equal(fr_index_mark(index, &range, 1, FR_MARK_REFUSED), 0);
 	assert_int_equal(count_pending(index, &first), 79);
 	fr_index_close(index);
-	assert_int_equal(fr_index_rebuild(s.state, NULL), 0);
+	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, NULL), 0);
 	index = index_now(&s, NULL);
 	assert_int_equal(count_pending(index, &first), 80);
 	assert_int_equal(first, 30);
@@ -256,7 +256,7 @@ TEST(test_retention_drops_the_oldest_first_and_names_what_was_never_sent)
 	assert_int_equal(stats.segments, 0);
 	before = index_dump(index);
 	fr_index_close(index);
-	assert_int_equal(fr_index_rebuild(s.state, NULL), 0);
+	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, NULL), 0);
 	index = index_now(&s, NULL);
 	after = index_dump(index);
 	assert_string_equal(before, after);
@@ -271,7 +271,7 @@ TEST(test_retention_drops_the_oldest_first_and_names_what_was_never_sent)
 	assert_answer(index, "SELECT sum(count) FROM losses WHERE cause = 'dropped by retention'", "250\n");
 	assert_answer(index, "SELECT count(*) FROM boots", "0\n");
 	fr_index_close(index);
-	assert_int_equal(fr_index_rebuild(s.state, NULL), 0);
+	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, NULL), 0);
 	index = index_now(&s, NULL);
 	assert_answer(index, "SELECT sum(count) FROM losses WHERE cause = 'dropped by retention'", "250\n");
 	fr_index_close(index);
