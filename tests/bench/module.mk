@@ -17,7 +17,7 @@ endif
 endif
 
 FIGURES ?=
-bench: all $(BENCHES) ## print the figures (FIGURES="event index daemon": all)
+bench: all $(BENCHES) ## print the figures (FIGURES="event index": some; tests/bench/figures)
 	$(Q)O=$(O) tests/bench/run.sh $(FIGURES)
 
 .PHONY: bench
