@@ -3,7 +3,15 @@
 ifneq ($(wildcard recorder/client/*.c),)
 $(eval $(call program,tests/bench/bench_event,tests/bench/bench_event.c,flightrec,))
 $(eval $(call program,tests/bench/bench_floor,tests/bench/bench_floor.c,fr_core,))
-BENCHES += $(O)/tests/bench/bench_event $(O)/tests/bench/bench_floor
+$(eval $(call program,tests/bench/bench_latency,tests/bench/bench_latency.c,flightrec,))
+BENCHES += $(O)/tests/bench/bench_event $(O)/tests/bench/bench_floor $(O)/tests/bench/bench_latency
+
+ifeq ($(call has,sqlite3),yes)
+$(eval $(call program,tests/bench/bench_peers,tests/bench/bench_peers.c,,$(shell pkg-config --libs sqlite3) \
+	$(if $(filter yes,$(HAVE_SYSTEMD)),-lsystemd) $(if $(filter yes,$(call has,libqb)),-lqb)))
+$(O)/tests/bench/bench_peers.o: CPPFLAGS += $(if $(filter yes,$(call has,libqb)),-DHAVE_QB)
+BENCHES += $(O)/tests/bench/bench_peers
+endif
 
 ifeq ($(call has,lttng-ust),yes)
 $(eval $(call program,tests/bench/bench_lttng,tests/bench/bench_lttng.c,,$(shell pkg-config --libs lttng-ust) -ldl))

@@ -91,14 +91,17 @@ for group; do
 	"bench_$group"
 done
 
-printf '\n%-36s %12s  %-14s %-10s %s\n' figure median unit bar ''
+printf '\n%-44s %12s  %-14s %-10s %s\n' figure median unit bar ''
 missed=0
 while read -r line; do
 	bar=$(sed -n 's/.*"bar":"\([^"]*\)".*/\1/p' <<<"$line")
 	met=$(sed -n 's/.*"met":\([a-z]*\)}.*/\1/p' <<<"$line")
-	printf '%-36s %12.6g  %-14s %-10s %s\n' "$(sed -n 's/{"name":"\([^"]*\)".*/\1/p' <<<"$line")" "$(value_of median "$line")" \
+	printf '%-44s %12.6g  %-14s %-10s %s\n' "$(sed -n 's/{"name":"\([^"]*\)".*/\1/p' <<<"$line")" "$(value_of median "$line")" \
 		"$(sed -n 's/.*"unit":"\([^"]*\)".*/\1/p' <<<"$line")" "$bar" "$(case $met in true) echo met ;; false) echo MISSED ;; esac)"
 	[[ $met != false ]] || missed=1
 done <"$O/bench.jsonl"
+if command -v gnuplot >/dev/null && command -v jq >/dev/null; then
+	tests/bench/plot.sh "$O/bench.jsonl" "$O/bench.svg" && echo "plotted to $O/bench.svg"
+fi
 printf '%s, %s, %s\n' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" "$(nproc) CPUs" "Linux $(uname -r)"
 exit $missed

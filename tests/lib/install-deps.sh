@@ -11,7 +11,7 @@ declare -A groups=(
 	[demo]='openssl'
 	[check]='libcmocka-dev g++ openssl procps jq ca-certificates cppcheck shellcheck valgrind zsh fish'
 	[vm]='qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils mmdebstrap'
-	[bench]='lttng-tools liblttng-ust-dev'
+	[bench]='lttng-tools liblttng-ust-dev libqb-dev gnuplot-nox jq'
 )
 
 wanted=()

@@ -59,11 +59,12 @@ bench_event() {
 	{
 		figure 'floor, one thread' ns/event 'bench_floor one' '' ${v[floor one]}
 		figure 'floor, two threads' ns/event 'bench_floor two' '' ${v[floor two]}
-		figure 'event, one thread' ns/event 'bench_event one' '<= 25' ${v[event one]}
+		figure 'event, one thread' ns/event 'bench_event one' '<= 20' ${v[event one]}
 		figure 'event, two threads' ns/event 'bench_event two' '' ${v[event two]}
+		figure 'event / floor, one thread' times 'from the above' '<= 2.2' $(ratios "${v[event one]}" "${v[floor one]}")
 		[[ -z $with_lttng ]] || figure 'LTTng-UST, one thread' ns/event "bench_lttng one$lttng" '' ${v[lttng one]}
 		[[ -z $with_lttng ]] || figure 'LTTng-UST, two threads' ns/event "bench_lttng two$lttng" '' ${v[lttng two]}
-		[[ -z $with_lttng ]] || figure 'LTTng-UST / event, one thread' times 'from the above' '>= 4' \
+		[[ -z $with_lttng ]] || figure 'LTTng-UST / event, one thread' times 'from the above' '>= 5' \
 			$(ratios "${v[lttng one]}" "${v[event one]}")
 		figure 'event, two threads / one' times 'from the above' '<= 1.2' $(ratios "${v[event two]}" "${v[event one]}")
 		figure 'event, off' ns/event 'bench_event off; minus: bench_event empty' '<= 0.5' \
