@@ -3,6 +3,7 @@
  * test_image_hostile.c - images made by programs that went mad or mean harm: the reader ends soon, reads nothing outside (run it
  * under AddressSanitizer), and invents nothing. Everything it hands out is looked at, decoded, and put into words.
  */
+#include "tests/unit/unit_parallel.h"
 #include "tests/unit/unit_ring.h"
 
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 
 #include "recorder/core/catalogue.h"
 #include "recorder/core/decode.h"
+#include "tests/lib/torture.h"
 
 static double now(void)
 {
@@ -20,6 +22,12 @@ static double now(void)
 }
 
 static uint64_t touched;
+
+/* How many images of a kind: all under torture. */
+static int rounds(int all)
+{
+	return (int)torture_count((unsigned long)all / (UNIT_SANITIZED ? 40 : 8), (unsigned long)all);
+}
 
 /* Reads every byte that an image offers. */
 static void touch(struct fr_image *image)
@@ -101,7 +109,7 @@ TEST(test_I8_random_bytes_anywhere)
 	unsigned char *whole = sample(&u), *bytes = malloc(FRM_RING_MIN);
 	uint64_t seed = 21;
 
-	for (int round = 0; round < 1500; round++) {
+	for (int round = 0; round < rounds(1500); round++) {
 		unsigned changes = 1u << unit_random(&seed) % 12;
 
 		memcpy(bytes, whole, FRM_RING_MIN);
@@ -129,7 +137,7 @@ TEST(test_I8_superblocks_that_lie)
 	unsigned char *whole = sample(&u), *bytes = malloc(FRM_RING_MIN);
 	uint64_t seed = 22;
 
-	for (int round = 0; round < 4000; round++) {
+	for (int round = 0; round < rounds(4000); round++) {
 		struct frm_super *a = (struct frm_super *)bytes, *b;
 		uint64_t at = 16 + unit_random(&seed) % 6 * 8;
 
@@ -163,7 +171,7 @@ TEST(test_I8_descriptors_that_lie)
 	unsigned char *whole = sample(&u), *bytes = malloc(FRM_RING_MIN);
 	uint64_t seed = 23;
 
-	for (int round = 0; round < 4000; round++) {
+	for (int round = 0; round < rounds(4000); round++) {
 		const struct frm_super *super = (const struct frm_super *)whole;
 		uint32_t at = 0;
 
@@ -291,5 +299,10 @@ int main(void)
 		cmocka_unit_test(test_I8_a_descriptor_log_made_to_waste_time_is_read_in_time),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	if (!failed)
+		torture_row("hostile images", 2 * (unsigned)(rounds(1500) + 2 * rounds(4000)), "images",
+			    "random bytes, superblocks and descriptors that lie: each read in time or refused, nothing read outside");
+	return failed;
 }

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_segment_damage.c - every prefix and every single flipped bit of a segment: a spool lies on disks for weeks.
+ * test_segment_damage.c - prefixes and flipped bits of a segment, for a spool lies on disks for weeks: some in a check, each under
+ * torture.
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/unit_parallel.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "recorder/core/check.h"
 #include "recorder/core/image.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STEP 61
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STEP 61
-#endif
-#endif
-#ifndef STEP
-#define STEP 1
-#endif
+#include "tests/lib/torture.h"
 
 #define SUPER_END (128 + 16 + 2048)
 
 static unsigned char *bytes;
 static size_t size;
 static struct fr_image *whole;
+static uint64_t step; /* between the bits, or the bytes, that have their turn: a prime or 1 */
 
 static int setup(void **state UNUSED)
 {
@@ -135,9 +126,10 @@ static bool is_padding(size_t byte)
 	return false;
 }
 
-static void flip(uint64_t bit)
+static void flip(uint64_t i)
 {
 	struct fr_image *image = NULL;
+	uint64_t bit = i * step;
 	size_t byte = bit / 8, seal = size - 32, gone;
 	int r;
 
@@ -162,42 +154,28 @@ static void flip(uint64_t bit)
 	fr_image_close(image);
 }
 
-static void in_parallel(uint64_t count, void (*check)(uint64_t))
-{
-	pid_t child[2];
-	int status;
-
-	for (uint64_t w = 0; w < 2; w++) {
-		child[w] = fork();
-		assert_true(child[w] >= 0);
-		if (child[w])
-			continue;
-		setenv("CMOCKA_TEST_ABORT", "1", 1);
-		for (uint64_t i = w; i < count; i += 2)
-			check(i * STEP);
-		_exit(0);
-	}
-	for (int w = 0; w < 2; w++) {
-		assert_int_equal(waitpid(child[w], &status, 0), child[w]);
-		assert_int_equal(status, 0);
-	}
-}
-
 TEST(test_I9_every_single_flipped_bit_of_a_segment)
 {
-	in_parallel(size * 8 / STEP, flip);
+	step = UNIT_SANITIZED ? 241 : torture_count(23, 1);
+	unit_parallel(size * 8 / step, flip);
+	torture_row("flipped bits, each of a segment", size * 8 / step, "images", "each cost at most the record it hit, or, in a chunk's head, "
+		    "what that alone names; %zu records in %zu bytes", fr_image_record_count(whole), size);
+}
+
+static void cut(uint64_t i)
+{
+	struct fr_image *image = NULL;
+	int r = fr_image_from_memory(bytes, i * step, 0, &image);
+
+	if (r == 0)
+		fail_msg("%llu bytes of %zu are taken for a segment", (unsigned long long)(i * step), size);
+	assert_true(r == -EBADMSG || r == -ENODATA);
 }
 
 TEST(test_I19_no_prefix_of_a_segment_is_a_segment)
 {
-	for (size_t cut = 0; cut < size; cut += STEP) {
-		struct fr_image *image = NULL;
-		int r = fr_image_from_memory(bytes, cut, 0, &image);
-
-		if (r == 0)
-			fail_msg("%zu bytes of %zu are taken for a segment", cut, size);
-		assert_true(r == -EBADMSG || r == -ENODATA);
-	}
+	step = UNIT_SANITIZED ? 61 : torture_count(7, 1);
+	unit_parallel((size + step - 1) / step, cut);
 }
 
 TEST(test_I19_a_segment_with_something_behind_its_seal_is_none)
