@@ -2,27 +2,32 @@
 /*
  * scan.c - judges the bytes of a lane: which records are valid, what is missing, and why.
  *
- * VALIDITY is FORMAT.md's: a candidate satisfies rules 1, 2 and 4 by itself (length, place, checksum); then rule 3 throws
- * out what lies more than one data length before the end of the newest candidate.
+ * VALIDITY is FORMAT.md's: a candidate satisfies rules 1, 2 and 4 by itself (length, place,
+ * checksum); then rule 3 throws out what lies more than one data length before the end of the
+ * newest candidate.
  *
- * RESYNCHRONISING (I9) needs no marks: records start on multiples of 8 and prove themselves, so after damage the scan goes on in
- * steps of 8. Checks are ordered by cost; the checksum is computed where length and place agree already.
+ * RESYNCHRONISING (I9) needs no marks: records start on multiples of 8 and prove themselves, so
+ * after damage the scan goes on in steps of 8. Checks are ordered by cost; the checksum is computed
+ * where length and place agree already.
  *
- * LOSSES (I6) are told by the numbers. The lane wrote 0, 1, 2, ...; each number below next_seq that no valid record carries
- * lies in exactly one loss range:
+ * LOSSES (I6) are told by the numbers. The lane wrote 0, 1, 2, ...; each number below next_seq that
+ * no valid record carries lies in exactly one loss range:
  *
  *	before the oldest record   overwritten; damaged if the lane never lapped, or if what lies there looks like a record
  *	between two records	   damaged
  *	a record marked torn	   torn
  *	after the newest record	   torn if it is one number (its writer died in it); damaged if more
  *
- * The last row rests on the head's hints, which nothing protects. They are believed only if next_pos and next_seq agree
- * with each other and with the newest record. What they say was reserved has taken the place of the oldest records, whether
+ * The last row rests on the head's hints, which nothing protects, and on headers of records that
+ * are no longer valid. Hints are believed only if next_pos and next_seq agree with each other and
+ * with the newest record; headers, if each says that it lies where the one before it ends and has
+ * the next number. What they say was reserved has taken the place of the oldest records, whether
  * its writer came to fill it or not: numbers missing there are overwritten, too.
  *
- * A LIVE lane moves while it is copied (I14). The hints were read before the data (everything before next_pos was complete,
- * save the newest record) and again after it (everything before next_pos_after - size may have been overwritten meanwhile).
- * What came between is left for the next look: of that the copy has some and lacks some, which would look like damage.
+ * A LIVE lane moves while it is copied (I14). The hints were read before the data (everything
+ * before next_pos was complete, save the newest record) and again after it (everything before
+ * next_pos_after - size may have been overwritten meanwhile). What came between is left for the
+ * next look: of that the copy has some and lacks some, which would look like damage.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +36,13 @@
 #include "recorder/core/crc.h"
 #include "recorder/core/image_private.h"
 #include "recorder/core/ring.h"
+
+/*
+ * How far a head may be ahead of what its lane holds: it may reach the medium long before the rest
+ * does. Two words of rubbish are hardly ever so near.
+ */
+#define LAPS_AHEAD  (1u << 20)
+#define BYTES_AHEAD (1ull << 50) /* when no record is left to say where the lane was */
 
 static uint32_t size_of(const struct frm_record *record)
 {
@@ -49,8 +61,9 @@ static bool crc_holds(const struct frm_record *record, uint32_t seed)
 }
 
 /*
- * Bytes that may be checksummed in vain. A writer that means harm can make every eighth byte the start of a record of a
- * megabyte; nothing else gets near. A lane that uses up the patience of its reader is given up from there on (I8).
+ * Bytes that may be checksummed in vain. A writer that means harm can make every eighth byte the
+ * start of a record of a megabyte; nothing else gets near. A lane that uses up the patience of its
+ * reader is given up from there on (I8).
  */
 static uint64_t patience_for(uint64_t size)
 {
@@ -87,16 +100,21 @@ static void reverse(struct fr_record *records, size_t count)
 }
 
 /*
- * Keeps the records from `floor` on, one lap at most (I1, rule 3), in order. Their offsets rise and position and offset agree,
- * so there are two runs: the newest lap, then what the lap before left. Returns how many are kept.
+ * Keeps the records from `floor` on, one lap at most (I1, rule 3), in order. Their offsets rise and
+ * position and offset agree, so there are two runs: the newest lap, then what the lap before left.
+ * Returns how many are kept.
  */
 static size_t keep_lap(struct fr_record *records, size_t count, uint64_t floor)
 {
 	size_t kept = 0, run = 1;
 
-	for (size_t i = 0; i < count; i++)
-		if (records[i].pos >= floor)
-			records[kept++] = records[i];
+	for (size_t i = 0; i < count; i++) {
+		if (records[i].pos < floor)
+			continue;
+		if (kept < i)
+			records[kept] = records[i];
+		kept++;
+	}
 	while (run < kept && records[run].pos > records[run - 1].pos)
 		run++;
 	if (run < kept) { /* the second before the first */
@@ -115,7 +133,10 @@ static int lose(struct fr_image *image, uint32_t lane, enum frm_loss cause, uint
 	return count ? fr_image_add_loss(image, &loss) : 0;
 }
 
-/* Whether the checksum would hold if the record said that it lies at `pos`; no, when that asks too much of patience. */
+/*
+ * Whether the checksum would hold if the record said that it lies at `pos`; no, when that asks too
+ * much of patience.
+ */
 static bool would_hold_at(const struct frm_record *record, uint32_t seed, uint64_t pos, uint64_t *patience)
 {
 	uint32_t span = fr_record_span(size_of(record));
@@ -127,10 +148,11 @@ static bool would_hold_at(const struct frm_record *record, uint32_t seed, uint64
 }
 
 /*
- * Before the oldest record of a lapped lane lie the remains of the one that was being overwritten; anything there that
- * still looks like a record of this lap is damage. Looks: it lies where it says and, besides, its number or its end fits the
- * oldest record's; or both of these fit, and its checksum would hold if it said where it lies (a payload may well have
- * such numbers in it). Returns the number where damage begins, else oldest->seq.
+ * Before the oldest record of a lapped lane lie the remains of the one that was being overwritten;
+ * anything there that still looks like a record of this lap is damage. Looks: it lies where it says
+ * and, besides, its number or its end fits the oldest record's; or both of these fit, and its
+ * checksum would hold if it said where it lies (a payload may well have such numbers in it).
+ * Returns the number where damage begins, else oldest->seq.
  */
 static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest, uint64_t from,
 			      uint64_t *patience, uint64_t *ret_pos)
@@ -157,7 +179,10 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 	return oldest->seq;
 }
 
-/* What is missing before the oldest record. `floor`: what lies before it may be gone, that is no damage. */
+/*
+ * What is missing before the oldest record. `floor`: what lies before it may be gone, that is no
+ * damage.
+ */
 static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, uint32_t seed, const struct fr_record *oldest,
 		     uint64_t floor, uint64_t *patience)
 {
@@ -172,34 +197,102 @@ static int lose_head(struct fr_image *image, const struct lane_bytes *bytes, uin
 	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_DAMAGED, damaged, oldest->seq - damaged, pos, oldest->pos);
 }
 
+/* What is known to have been reserved behind the newest record. */
+struct reserved {
+	uint64_t end, seq; /* where it ends, and one past its last number */
+};
+
 /* The head's hints fit each other and a newest record of number seq - 1 that ends at `end`. */
 static bool hints_agree(const struct lane_bytes *bytes, uint64_t end, uint64_t seq)
 {
 	uint64_t missing = bytes->next_seq - seq, room = bytes->next_pos - end;
 
-	return bytes->hints && bytes->next_seq >= seq && bytes->next_pos >= end && (missing == 0) == (room == 0) &&
-	       missing <= room / sizeof(struct frm_record) && (end == 0 || room <= 2 * bytes->size);
+	if (!bytes->hints || bytes->next_seq < seq || bytes->next_pos < end ||
+	    bytes->next_pos % FRM_RECORD_ALIGN || (missing == 0) != (room == 0))
+		return false;
+	if (end ? room / bytes->size >= LAPS_AHEAD : room >= BYTES_AHEAD)
+		return false;
+	return missing <= room / sizeof(struct frm_record) && room / (bytes->size / 2) <= missing;
 }
 
-/* What is missing after the newest record, if the hints can be believed. */
-static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, struct fr_lane_info *info, uint64_t end, uint64_t seq)
+/*
+ * There lies the header of a record that says this place and this number: valid or not, it was
+ * reserved.
+ */
+static bool says_so(const struct lane_bytes *bytes, uint64_t pos, uint64_t seq)
 {
-	uint64_t missing = bytes->next_seq - seq;
+	uint64_t off = pos % bytes->size;
+	const struct frm_record *there = (const struct frm_record *)(bytes->data + off);
+
+	return bytes->size - off >= sizeof(*there) && there->pos == pos &&
+	       (there->seq_session & FRM_SEQ_MASK) == seq &&
+	       (pos || there->size_flags); /* zeros are not the first record */
+}
+
+/*
+ * Goes on over records that are not valid any more, but whose headers follow each other. Ends, for
+ * no place says two positions.
+ */
+static void follow_headers(const struct lane_bytes *bytes, struct reserved *to)
+{
+	for (;;) {
+		uint64_t pos = to->end, off = pos % bytes->size;
+		const struct frm_record *there;
+
+		if (!says_so(bytes, pos, to->seq)) {
+			pos += bytes->size - off; /* where the next lap begins */
+			off = 0;
+			if (!says_so(bytes, pos, to->seq))
+				return;
+		}
+		there = (const struct frm_record *)(bytes->data + off);
+		to->seq++;
+		to->end = pos + sizeof(*there);
+		if (!length_fits(there, bytes->size - off, fr_lane_max_record(bytes->size)))
+			return;
+		to->end = pos + fr_record_span(size_of(there));
+	}
+}
+
+/*
+ * What was reserved by the hints, if they can be believed, or by headers, behind a newest record of
+ * number seq - 1 that ends at `end`.
+ */
+static struct reserved reserved_behind(const struct fr_image *image, const struct lane_bytes *bytes,
+				       struct fr_lane_info *info, uint64_t end, uint64_t seq)
+{
+	struct reserved by_headers = { end, seq };
+
+	if (!(image->flags & FR_IMAGE_LIVE))
+		follow_headers(bytes, &by_headers);
+	/*
+	 * else its writer died between the two stores of step 2 (ring.h): it had reserved nothing
+	 * yet
+	 */
+	if (bytes->next_pos != end || bytes->next_seq != seq + 1) {
+		if (hints_agree(bytes, end, seq) && bytes->next_seq >= by_headers.seq)
+			return (struct reserved){ bytes->next_pos, bytes->next_seq };
+		/*
+		 * a head older than its data is no damage: the medium kept the one, not yet the
+		 * other
+		 */
+		info->head_damaged |= bytes->hints && bytes->next_pos > by_headers.end;
+	}
+	return by_headers;
+}
+
+/* What is missing after the newest record, of number seq - 1. */
+static int lose_tail(struct fr_image *image, const struct lane_bytes *bytes, struct fr_lane_info *info,
+		     uint64_t end, uint64_t seq, const struct reserved *reserved)
+{
+	uint64_t missing = reserved->seq - seq;
 	int r;
 
-	info->next_seq = seq;
-	if (bytes->next_pos == end && missing == 1)
-		return 0; /* its writer died between the two stores of step 2 (ring.h): it had reserved nothing yet */
-	if (!hints_agree(bytes, end, seq)) {
-		/* a head older than its data is no damage: the medium kept the one, not yet the other */
-		info->head_damaged |= bytes->hints && bytes->next_pos >= end;
-		return 0;
-	}
-	info->next_seq = bytes->next_seq;
+	info->next_seq = reserved->seq;
 	if (missing == 0 || (missing == 1 && image->flags & FR_IMAGE_LIVE))
 		return 0;
-	r = lose(image, bytes->lane, FRM_LOSS_DAMAGED, seq, missing - 1, end, bytes->next_pos);
-	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_TORN, bytes->next_seq - 1, 1, end, bytes->next_pos);
+	r = lose(image, bytes->lane, FRM_LOSS_DAMAGED, seq, missing - 1, end, reserved->end);
+	return r < 0 ? r : lose(image, bytes->lane, FRM_LOSS_TORN, reserved->seq - 1, 1, end, reserved->end);
 }
 
 /* The losses among records[0..count), which are valid and in order. `floor` as above. */
@@ -226,7 +319,8 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	uint32_t most = fr_lane_max_record(bytes->size);
 	struct lane_view *view = &image->lanes[bytes->lane];
 	size_t first = image->record_count, count;
-	uint64_t newest_end = 0, floor, last_seq, patience = patience_for(bytes->size);
+	uint64_t newest_end = 0, floor, next_seq, patience = patience_for(bytes->size);
+	struct reserved reserved;
 	struct fr_record *records;
 	int r;
 
@@ -250,7 +344,10 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 			newest_end = record->pos + fr_record_span(size_of(record));
 	}
 	floor = newest_end > bytes->size ? newest_end - bytes->size : 0;
-	/* however many laps its writer did meanwhile: what still looks whole there may be a rest at the end of a lap */
+	/*
+	 * however many laps its writer did meanwhile: what still looks whole there may be a rest at
+	 * the end of a lap
+	 */
 	if (image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after >= bytes->next_pos &&
 	    bytes->next_pos_after > bytes->size && bytes->next_pos_after - bytes->size > floor)
 		floor = bytes->next_pos_after - bytes->size;
@@ -262,21 +359,25 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	view->first = first;
 	view->count = count;
 	view->info.records = count;
-	if (!count && image->flags & FR_IMAGE_LIVE && bytes->hints && bytes->next_pos_after > bytes->size) {
-		view->info.next_seq = bytes->next_seq; /* its writer has been all the way round meanwhile */
-		return lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, bytes->next_seq, 0, 0);
+	if (!count) {
+		reserved = reserved_behind(image, bytes, &view->info, 0, 0);
+		if (image->flags & FR_IMAGE_LIVE && reserved.seq && bytes->next_pos_after > bytes->size) {
+			/* its writer has been all the way round meanwhile */
+			view->info.next_seq = reserved.seq;
+			return lose(image, bytes->lane, FRM_LOSS_OVERWRITTEN, 0, reserved.seq, 0, 0);
+		}
+		return lose_tail(image, bytes, &view->info, 0, 0, &reserved);
 	}
-	if (!count)
-		return lose_tail(image, bytes, &view->info, 0, 0);
 	view->info.oldest_pos = records[0].pos;
 	view->info.newest_end = newest_end;
-	last_seq = records[count - 1].seq;
-	if (bytes->next_pos > floor + bytes->size && hints_agree(bytes, newest_end, last_seq + 1))
-		floor = bytes->next_pos - bytes->size;
+	next_seq = records[count - 1].seq + 1;
+	reserved = reserved_behind(image, bytes, &view->info, newest_end, next_seq);
+	if (reserved.end > floor + bytes->size)
+		floor = reserved.end - bytes->size;
 	r = lose_head(image, bytes, seed, &records[0], floor, &patience);
 	if (r == 0)
 		r = lose_between(image, bytes->lane, records, count, floor);
-	return r < 0 ? r : lose_tail(image, bytes, &view->info, newest_end, last_seq + 1);
+	return r < 0 ? r : lose_tail(image, bytes, &view->info, newest_end, next_seq, &reserved);
 }
 
 int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *data, uint64_t size)
