@@ -40,7 +40,7 @@ struct fr_found {
 	uint64_t bytes;	   /* of the segment */
 	uint64_t loss[FRM_LOSS_COUNT]; /* named in the segment */
 	uint64_t first_ns, last_ns;    /* CLOCK_BOOTTIME of the oldest and the newest record */
-	bool meta_damaged; /* one of the two metas was */
+	bool meta_damaged; /* one of the two superblocks was, or both */
 	bool released;	   /* the source is gone */
 	char text[160];	   /* harvest: what the kernel said it died of */
 };

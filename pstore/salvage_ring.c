@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -198,6 +199,21 @@ static bool writer_alive(int fd)
 	       fr_host_writer_alive(&super);
 }
 
+/*
+ * The same, when copy A of the superblock could not be asked: the image knows what copy B said. If that is lost, too, the number in
+ * the file's name is all there is, and whatever process has it now is left alone.
+ */
+static bool may_be_alive(const struct ring *ring, const struct fr_image *image)
+{
+	struct frm_super super = *fr_image_super(image);
+
+	if (!super.pid && fr_image_meta_damage(image) == 3) {
+		super.pid = (uint32_t)strtoul(ring->name, NULL, 10);
+		super.start_time_ns = fr_host_start_time_ns((pid_t)super.pid);
+	}
+	return super.pid && fr_host_writer_alive(&super);
+}
+
 static int salvage(struct ring *ring)
 {
 	uint64_t limit[FRM_LANES_MAX];
@@ -222,7 +238,9 @@ static int salvage(struct ring *ring)
 	error = judge(ring, &earlier, limit, &image);
 	if (error < 0)
 		return unreadable(ring, error);
-	if (named_id(ring->name, id) && memcmp(id, fr_image_super(image)->ring_id, 16))
+	if (!(ring->flags & (FR_SALVAGE_DRAIN | FR_SALVAGE_DEAD)) && fr_image_meta_damage(image) & 1 && may_be_alive(ring, image))
+		error = leave(ring, FR_FATE_ALIVE, 0, "");
+	else if (named_id(ring->name, id) && memcmp(id, fr_image_super(image)->ring_id, 16))
 		error = set_aside(ring, "it claims to be another ring than the one its file was made for");
 	else
 		error = copy_out(ring, image, limit);

@@ -135,7 +135,7 @@ static void put_line(struct fr_out *out, const struct fr_found *found)
 		put_lost(out, found->loss);
 		fr_out_printf(out, " -> spool/%s", found->segment);
 		if (found->meta_damaged)
-			fr_out_put(out, " (one copy of its meta was damaged)");
+			fr_out_put(out, " (its superblock was damaged)");
 		if (*found->why)
 			fr_out_printf(out, " (%s)", found->why);
 		return;

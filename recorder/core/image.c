@@ -20,15 +20,7 @@
 /* A segment holds no more than a ring and its accompaniment. */
 #define FILE_MAX ((uint64_t)FRM_RING_MAX + (64u << 20))
 
-/* Where bytes come from: a file, or memory. */
-struct source {
-	int fd; /* -1: memory */
-	const unsigned char *bytes;
-	uint64_t size;
-};
-
-/* Reads up to `size` bytes; what lies beyond the end reads as zeros. */
-static int fetch(const struct source *source, void *to, uint64_t size, uint64_t at)
+int fr_source_fetch(const struct fr_source *source, void *to, uint64_t size, uint64_t at)
 {
 	unsigned char *p = to;
 
@@ -147,23 +139,23 @@ static void settle_owners(const struct fr_image *image, struct fr_lane_info *inf
 	}
 }
 
-static int read_lane(struct fr_image *image, const struct source *source, uint32_t lane, unsigned char *data)
+static int read_lane(struct fr_image *image, const struct fr_source *source, uint32_t lane, unsigned char *data)
 {
 	struct lane_view *view = &image->lanes[lane];
 	uint64_t at = fr_super_lane_offset(&image->super, lane), size = fr_super_lane_data(&image->super);
 	struct frm_lane head, tail, after;
 	struct lane_bytes bytes = { .data = data, .size = size, .lane = lane };
-	int r = fetch(source, &head, sizeof(head), at);
+	int r = fr_source_fetch(source, &head, sizeof(head), at);
 
 	if (r == 0 && source->size > at + FRM_LANE_HEAD) { /* a file that was cut short costs no memory: data is zero already */
 		uint64_t have = source->size - at - FRM_LANE_HEAD;
 
-		r = fetch(source, data, have < size ? have : size, at + FRM_LANE_HEAD);
+		r = fr_source_fetch(source, data, have < size ? have : size, at + FRM_LANE_HEAD);
 	}
 	if (r == 0)
-		r = fetch(source, &tail, sizeof(tail), at + FRM_LANE_HEAD + size);
+		r = fr_source_fetch(source, &tail, sizeof(tail), at + FRM_LANE_HEAD + size);
 	if (r == 0)
-		r = fetch(source, &after, sizeof(after), at);
+		r = fr_source_fetch(source, &after, sizeof(after), at);
 	if (r < 0)
 		return r;
 	view->info.readable = true;
@@ -173,7 +165,7 @@ static int read_lane(struct fr_image *image, const struct source *source, uint32
 	bytes.next_pos = head.next_pos;
 	bytes.next_seq = head.next_seq;
 	bytes.next_pos_after = after.next_pos;
-	view->info.discarded = fr_image_settle(head.discarded, tail.discarded, 1);
+	view->info.discarded = fr_image_settle(head.discarded, tail.discarded);
 	settle_owners(image, &view->info, &head, &tail);
 	return fr_scan_lane(image, &bytes);
 }
@@ -185,13 +177,16 @@ static int add_counter(struct fr_image *image, uint32_t lane, enum frm_loss caus
 	return count ? fr_image_add_loss(image, &loss) : 0;
 }
 
-static int read_ring(struct fr_image *image, const struct source *source)
+static int read_ring(struct fr_image *image, const struct fr_source *source)
 {
 	const struct frm_super *super = &image->super;
 	uint64_t data_size = fr_super_lane_data(super);
+	bool whole;
 	int r = 0;
 
-	image->bytes = calloc(super->lane_count, data_size);
+	/* zeros, where the file has less: zeros that nobody touches cost nothing */
+	whole = source->size >= fr_super_lane_offset(super, super->lane_count);
+	image->bytes = whole ? malloc(super->lane_count * data_size) : calloc(super->lane_count, data_size);
 	if (!image->bytes)
 		return -ENOMEM;
 	for (uint32_t lane = 0; lane < super->lane_count && r == 0; lane++) {
@@ -241,13 +236,16 @@ static int list_events(struct fr_image *image)
 	return 0;
 }
 
-/* The superblock's copies: A at 0; B where A says, or, when A is gone, on the first page where one is found. */
-static int read_meta(struct fr_image *image, const struct source *source)
+/*
+ * The superblock's copies: A at 0; B where A says, or, when A is gone, on the first page where one is found, or where the lanes
+ * leave room for it.
+ */
+static int read_meta(struct fr_image *image, const struct fr_source *source)
 {
-	struct frm_super a, b;
+	struct frm_super a, b, rebuilt = { 0 };
 	unsigned char *copies = NULL;
 	uint64_t meta_size = 0;
-	int r = fetch(source, &a, sizeof(a), 0), checked;
+	int r = fr_source_fetch(source, &a, sizeof(a), 0), checked;
 
 	if (r < 0)
 		return r;
@@ -255,25 +253,29 @@ static int read_meta(struct fr_image *image, const struct source *source)
 	if (checked == 0)
 		meta_size = a.meta_size;
 	for (uint64_t at = FRM_META_MIN; !meta_size && at <= FRM_META_MAX; at += FRM_PAGE) {
-		r = fetch(source, &b, sizeof(b), at);
+		r = fr_source_fetch(source, &b, sizeof(b), at);
 		if (r < 0)
 			return r;
 		if (fr_super_check(&b) == 0 && b.meta_size == at)
 			meta_size = at;
 	}
-	if (!meta_size) /* a newer version's B need not lie where ours would; a damaged A's does */
-		return checked;
+	if (!meta_size) {
+		r = fr_image_rebuild_super(source, &rebuilt);
+		if (r < 0) /* a newer version's B and lanes need not lie where ours would; a damaged A's do */
+			return r == -EBADMSG ? checked : r;
+		meta_size = rebuilt.meta_size;
+	}
 	copies = malloc(2 * meta_size);
 	if (!copies)
 		return -ENOMEM;
-	r = fetch(source, copies, 2 * meta_size, 0);
+	r = fr_source_fetch(source, copies, 2 * meta_size, 0);
 	if (r == 0)
-		r = fr_image_merge_meta(image, copies, copies + meta_size);
+		r = fr_image_merge_meta(image, copies, copies + meta_size, &rebuilt);
 	free(copies);
 	return r;
 }
 
-static int open_source(const struct source *source, unsigned flags, struct fr_image **ret_image)
+static int open_source(const struct fr_source *source, unsigned flags, struct fr_image **ret_image)
 {
 	struct fr_image *image;
 	frm_le64 magic = 0;
@@ -281,7 +283,7 @@ static int open_source(const struct source *source, unsigned flags, struct fr_im
 
 	if (source->size > FILE_MAX)
 		return -EFBIG;
-	r = fetch(source, &magic, sizeof(magic), 0);
+	r = fr_source_fetch(source, &magic, sizeof(magic), 0);
 	if (r < 0)
 		return r;
 	image = calloc(1, sizeof(*image));
@@ -291,7 +293,7 @@ static int open_source(const struct source *source, unsigned flags, struct fr_im
 	if (magic == FRM_MAGIC_SEGMENT) {
 		image->type = FR_IMAGE_SEGMENT;
 		image->bytes = malloc(source->size + 8);
-		r = image->bytes ? fetch(source, image->bytes, source->size, 0) : -ENOMEM;
+		r = image->bytes ? fr_source_fetch(source, image->bytes, source->size, 0) : -ENOMEM;
 		if (r == 0)
 			r = fr_image_read_segment(image, source->size);
 	} else {
@@ -314,7 +316,7 @@ static int open_source(const struct source *source, unsigned flags, struct fr_im
 
 int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image)
 {
-	struct source source = { .fd = fd };
+	struct fr_source source = { .fd = fd };
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -338,7 +340,7 @@ int fr_image_open_path(const char *path, unsigned flags, struct fr_image **ret_i
 
 int fr_image_from_memory(const void *bytes, size_t size, unsigned flags, struct fr_image **ret_image)
 {
-	struct source source = { .fd = -1, .bytes = bytes, .size = size };
+	struct fr_source source = { .fd = -1, .bytes = bytes, .size = size };
 
 	return open_source(&source, flags, ret_image);
 }

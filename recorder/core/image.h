@@ -96,7 +96,7 @@ enum fr_image_flags {
 
 /*
  * Opens and judges the ring or segment in fd (not kept). Blocking; allocates up to the file's size plus 64 bytes
- * a record. Errors: -EBADMSG not a ring or segment, or both superblocks damaged; -ENODATA a segment without
+ * a record. Errors: -EBADMSG not a ring or segment, or both superblocks and all heads of lanes damaged; -ENODATA a segment without
  * its seal; -EPROTONOSUPPORT a newer major version or an unknown incompatible feature; -EFBIG
  * larger than FRM_RING_MAX plus slack; -ENOMEM; and what pread says. *ret_image is untouched on failure.
  */
@@ -113,7 +113,8 @@ const struct frm_super *fr_image_super(const struct fr_image *image); /* checked
 const struct frm_state *fr_image_state(const struct fr_image *image); /* untrusted numbers */
 const struct frm_segment *fr_image_segment(const struct fr_image *image); /* NULL for a ring */
 const struct frm_meta *fr_image_meta(const struct fr_image *image);	  /* the better copy, meta_size bytes */
-unsigned fr_image_meta_damage(const struct fr_image *image); /* bit 0: copy A's superblock bad, bit 1: copy B's */
+/* Bit 0: copy A's superblock bad, bit 1: copy B's. Both: it was made of the two, or, with pid 0, of what the lanes say. */
+unsigned fr_image_meta_damage(const struct fr_image *image);
 unsigned fr_image_chunk_damage(const struct fr_image *image); /* chunks of a segment whose checksum does not hold */
 
 size_t fr_image_lane_count(const struct fr_image *image);

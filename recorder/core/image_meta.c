@@ -13,8 +13,9 @@
 #include "recorder/core/host.h"
 #include "recorder/core/image_private.h"
 
-uint64_t fr_image_settle(uint64_t a, uint64_t b, uint64_t step)
+uint64_t fr_image_settle(uint64_t a, uint64_t b)
 {
+	const uint64_t step = 1 << 16;
 	uint64_t larger = a > b ? a : b, smaller = a > b ? b : a;
 
 	return larger - smaller <= step ? larger : smaller;
@@ -26,6 +27,8 @@ static uint64_t settle_closed(const struct frm_super *super, uint64_t a, uint64_
 	const uint64_t ten_years_ns = 315360000ull * 1000000000u;
 	uint64_t candidates[2] = { a, b };
 
+	if (!super->created_boot_ns && a != b) /* nothing says what can't be: two must say the same */
+		return 0;
 	for (int i = 0; i < 2; i++)
 		if (candidates[i] >= super->created_boot_ns && candidates[i] - super->created_boot_ns < ten_years_ns)
 			return candidates[i];
@@ -51,24 +54,34 @@ static void terminate(struct frm_super *super)
 	super->creator[sizeof(super->creator) - 1] = '\0';
 }
 
-int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b)
+int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b, const struct frm_super *rebuilt)
 {
 	const struct frm_meta *copy[2] = { (const struct frm_meta *)a, (const struct frm_meta *)b };
-	bool good[2] = { fr_super_check(&copy[0]->super) == 0, fr_super_check(&copy[1]->super) == 0 };
+	int checked[2] = { fr_super_check(&copy[0]->super), fr_super_check(&copy[1]->super) };
+	bool good[2] = { checked[0] == 0, checked[1] == 0 };
 	const struct frm_meta *better = good[0] ? copy[0] : copy[1], *other = good[0] ? copy[1] : copy[0];
-	const uint8_t *ring_id = better->super.ring_id;
+	const uint8_t *ring_id = image->super.ring_id;
 	const struct frm_desc *desc;
+	struct frm_super whole;
 	size_t log_size, at = 0;
 
-	if (!good[0] && !good[1])
-		return -EBADMSG;
 	image->meta_damage = (good[0] ? 0 : 1) | (good[1] ? 0 : 2);
-	image->super = better->super;
+	if (!good[0] && !good[1] && !rebuilt)
+		return -EBADMSG;
+	if (good[0] || good[1]) {
+		image->super = better->super;
+	} else if (!fr_image_mend_super(&copy[0]->super, &copy[1]->super, rebuilt, &image->super)) {
+		if (checked[0] == -EPROTONOSUPPORT || checked[1] == -EPROTONOSUPPORT) /* I13 */
+			return -EPROTONOSUPPORT;
+		image->super = *rebuilt;
+	}
+	whole = image->super;
 	terminate(&image->super);
 	image->meta = fr_image_alloc(image, image->super.meta_size);
 	if (!image->meta)
 		return -ENOMEM;
 	memcpy(image->meta, better, image->super.meta_size);
+	image->meta->super = whole;
 
 	merge_tables(&image->meta->tables, &other->tables, ring_id);
 	log_size = image->super.meta_size - offsetof(struct frm_meta, log);
@@ -76,7 +89,7 @@ int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const un
 		memcpy(image->meta->log + ((const uint8_t *)desc - other->log), desc, desc->size);
 
 	for (int i = 0; i < FRM_LOSS_COUNT; i++)
-		image->meta->state.loss[i] = fr_image_settle(copy[0]->state.loss[i], copy[1]->state.loss[i], 1 << 16);
+		image->meta->state.loss[i] = fr_image_settle(copy[0]->state.loss[i], copy[1]->state.loss[i]);
 	image->meta->state.closed_boot_ns =
 		settle_closed(&image->super, copy[0]->state.closed_boot_ns, copy[1]->state.closed_boot_ns);
 	return fr_image_parse_meta(image);
@@ -125,6 +138,14 @@ static const uint8_t *take(struct cursor *cursor, size_t size)
 	cursor->at += size;
 	cursor->left -= size;
 	return at;
+}
+
+/* The id that an event's descriptor declares; 0 for any other entry. */
+static uint16_t event_id(const struct frm_desc *desc)
+{
+	bool event = desc->type == FRM_DESC_EVENT && desc->size >= sizeof(struct frm_desc_event);
+
+	return event ? ((const struct frm_desc_event *)desc)->id : 0;
 }
 
 static int keep_event(struct fr_image *image, const struct frm_desc *desc)
@@ -221,12 +242,15 @@ int fr_image_parse_meta(struct fr_image *image)
 	int r = 0;
 
 	image->state = image->meta->state;
-	while ((desc = fr_desc_next(image->meta->log, log_size, image->super.ring_id, &at, NULL)))
+	while ((desc = fr_desc_next(image->meta->log, log_size, image->super.ring_id, &at, NULL))) {
 		counts[desc->type <= FRM_DESC_MODULE ? desc->type : 0]++;
+		if (event_id(desc) >= image->desc_ids)
+			image->desc_ids = event_id(desc) + 1u;
+	}
 	image->providers = fr_image_alloc(image, (counts[FRM_DESC_PROVIDER] + 1) * sizeof(*image->providers));
 	image->descs = fr_image_alloc(image, (counts[FRM_DESC_EVENT] + 1) * sizeof(*image->descs));
 	image->modules = fr_image_alloc(image, (counts[FRM_DESC_MODULE] + 1) * sizeof(*image->modules));
-	image->desc_by_id = fr_image_alloc(image, 65536 * sizeof(*image->desc_by_id));
+	image->desc_by_id = fr_image_alloc(image, (image->desc_ids + 1) * sizeof(*image->desc_by_id));
 	image->lanes = fr_image_alloc(image, image->super.lane_count * sizeof(*image->lanes));
 	if (!image->providers || !image->descs || !image->modules || !image->desc_by_id || !image->lanes)
 		return -ENOMEM;

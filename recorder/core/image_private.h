@@ -6,6 +6,16 @@
 #include "recorder/core/check.h"
 #include "recorder/core/image.h"
 
+/* Where bytes come from: a file, or memory. */
+struct fr_source {
+	int fd; /* -1: memory */
+	const unsigned char *bytes;
+	uint64_t size;
+};
+
+/* Reads `size` bytes; what lies beyond the end reads as zeros. */
+int fr_source_fetch(const struct fr_source *source, void *to, uint64_t size, uint64_t at);
+
 struct lane_view {
 	struct fr_lane_info info;
 	size_t first, count; /* in image->records */
@@ -47,7 +57,8 @@ struct fr_image {
 	struct fr_event_desc *descs;
 	struct fr_module *modules;
 	size_t provider_count, desc_count, module_count;
-	uint16_t *desc_by_id; /* 65536 entries: index + 1, or 0 */
+	uint16_t *desc_by_id; /* index + 1, or 0 */
+	size_t desc_ids;      /* entries of it */
 	struct frm_session sessions[FRM_SESSIONS_MAX];
 	size_t session_count;
 	struct frm_anchor anchors[FRM_ANCHORS_MAX];
@@ -72,11 +83,23 @@ int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *d
 
 int fr_image_add_record(struct fr_image *image, const unsigned char *at, uint32_t lane);
 int fr_image_add_loss(struct fr_image *image, const struct fr_loss *loss);
-/* Of two copies of a counter: the larger if they differ by one step (a death between two stores), else the smaller. */
-uint64_t fr_image_settle(uint64_t a, uint64_t b, uint64_t step);
+/*
+ * Of two copies of a counter: the larger, if they differ by as little as they do when one was stored or written back and the other not
+ * yet; else the smaller, for the other is damaged.
+ */
+uint64_t fr_image_settle(uint64_t a, uint64_t b);
 
-/* Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says. */
-int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b);
+/* What the lanes' heads say of the ring, as a superblock without a writer; -EBADMSG when there are none. */
+int fr_image_rebuild_super(const struct fr_source *source, struct frm_super *ret_super);
+/* The superblock that two damaged copies are of, if it can be made of both, and is one of the ring that was rebuilt. */
+bool fr_image_mend_super(const struct frm_super *a, const struct frm_super *b, const struct frm_super *rebuilt,
+			 struct frm_super *ret_super);
+
+/*
+ * Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says. `rebuilt`: stands in for the
+ * superblock when neither copy's holds.
+ */
+int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b, const struct frm_super *rebuilt);
 int fr_image_parse_meta(struct fr_image *image);
 int fr_image_read_segment(struct fr_image *image, size_t size);
 

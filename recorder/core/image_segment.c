@@ -101,7 +101,7 @@ static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk
 	if (!whole)
 		return -ENOMEM;
 	memcpy(whole, bytes, size);
-	r = fr_image_merge_meta(image, whole, whole);
+	r = fr_image_merge_meta(image, whole, whole, NULL);
 	free(whole);
 	return r;
 }

@@ -271,9 +271,64 @@ TEST(test_I10_damage_in_both_copies_costs_what_lies_there_only)
 	assert_int_equal(fr_image_record_count(image), 10);
 	fr_image_close(image);
 
+	free(bytes);
+	unit_ring_free(&u);
+}
+
+TEST(test_I9_both_superblocks_gone_cost_the_writers_identity_only)
+{
+	const uint32_t head = offsetof(struct frm_lane, reserved0);
+	struct fr_image *image = NULL;
+	unsigned char *bytes;
+	struct unit_ring u;
+	uint64_t lost[FRM_LOSS_COUNT];
+
+	unit_ring_make(&u, 128 << 10, 3, FRM_POLICY_OVERWRITE);
+	for (uint32_t lane = 0; lane < 3; lane++)
+		unit_write_many(&u, lane, 10 + 1000 * lane);
+	bytes = unit_bytes(&u);
 	memset(bytes, 0, 2048);
-	memset(bytes + u.ring.super.meta_size, 0, 2048);
-	assert_int_equal(open_bytes(bytes, u.ring.size, &image), -EBADMSG);
+	memset(bytes + u.ring.super.meta_size, 0xff, 2048);
+	for (uint32_t damaged = 0; damaged < 6; damaged++) { /* one head or tail more each time */
+		assert_int_equal(open_bytes(bytes, u.ring.size, &image), 0);
+		assert_int_equal(fr_image_meta_damage(image), 3);
+		assert_int_equal(fr_image_lane_count(image), 3);
+		assert_int_equal(fr_image_super(image)->pid, 0);
+		assert_int_equal(fr_image_event_desc_count(image), 1);
+		assert_int_equal(fr_image_lane(image, 0)->records, 10);
+		for (uint32_t lane = 0; lane < 3; lane++)
+			unit_account(image, lane, lost);
+		fr_image_close(image);
+		memset(bytes + fr_super_lane_offset(&u.ring.super, damaged / 2) +
+			       (damaged % 2 ? u.ring.super.lane_size - FRM_LANE_HEAD : 0), 0, head);
+	}
+	assert_int_equal(open_bytes(bytes, u.ring.size, &image), -EBADMSG); /* nothing says any more what it is */
+	free(bytes);
+	unit_ring_free(&u);
+}
+
+TEST(test_I10_a_superblock_is_put_together_from_two_damaged_ones)
+{
+	struct fr_image *image = NULL;
+	unsigned char *bytes;
+	struct unit_ring u;
+
+	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&u, 0, 10);
+	bytes = unit_bytes(&u);
+	for (uint32_t i = 0; i < 12; i++) { /* bits of words all over, each in one of the copies */
+		bytes[(i % 2 ? u.ring.super.meta_size : 0) + i * 168 + 40] ^= (unsigned char)(1 << i % 8);
+		assert_int_equal(open_bytes(bytes, u.ring.size, &image), 0);
+		assert_memory_equal(fr_image_super(image), &u.ring.super, sizeof(u.ring.super));
+		assert_int_equal(fr_image_meta_damage(image), i ? 3 : 1);
+		assert_int_equal(fr_image_record_count(image), 10);
+		fr_image_close(image);
+	}
+	bytes[u.ring.super.meta_size + 40] ^= 2; /* the same word in both: the identity is gone, the records are not */
+	assert_int_equal(open_bytes(bytes, u.ring.size, &image), 0);
+	assert_int_equal(fr_image_super(image)->pid, 0);
+	assert_int_equal(fr_image_record_count(image), 10);
+	fr_image_close(image);
 	free(bytes);
 	unit_ring_free(&u);
 }
@@ -441,6 +496,8 @@ int main(void)
 		cmocka_unit_test(test_I9_a_stretch_of_garbage_costs_the_records_it_lies_in),
 		cmocka_unit_test(test_I10_one_intact_meta_is_enough),
 		cmocka_unit_test(test_I10_damage_in_both_copies_costs_what_lies_there_only),
+		cmocka_unit_test(test_I9_both_superblocks_gone_cost_the_writers_identity_only),
+		cmocka_unit_test(test_I10_a_superblock_is_put_together_from_two_damaged_ones),
 		cmocka_unit_test(test_I13_unknown_features_are_refused_or_skipped_as_the_document_says),
 		cmocka_unit_test(test_I8_foreign_files_are_refused),
 		cmocka_unit_test(test_I18_a_ring_that_somebody_cut_or_grew_is_read_as_far_as_it_goes),

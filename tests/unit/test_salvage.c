@@ -7,6 +7,7 @@
 
 #include "pstore/attempt.h"
 #include "pstore/salvage.h"
+#include "recorder/core/host.h"
 
 static struct fr_spool *open_spool(const struct scratch *s)
 {
@@ -105,6 +106,44 @@ TEST(test_a_ring_that_was_left_in_order_is_salvaged_as_closed)
 	unit_ring_free(&u);
 	fr_spool_close(spool);
 	scratch_remove(&s);
+}
+
+/* A ring that this process could be writing, without the first, without both of its superblocks. */
+TEST(test_a_living_writer_is_known_by_what_is_left_of_its_superblocks)
+{
+	struct fr_found found;
+	struct fr_spool *spool;
+	struct frm_super *super;
+	struct scratch s;
+	uint8_t id[16];
+	char hex[33], name[64], *bytes;
+	size_t size;
+
+	for (int lost = 1; lost <= 2; lost++) {
+		scratch_make(&s);
+		spool = open_spool(&s);
+		scratch_make_ring(s.rings, (uint32_t)getpid(), NULL, 1, 1700000000000000000, 5, id);
+		fr_hex(hex, id, 16);
+		snprintf(name, sizeof(name), "%d-%s.ring", getpid(), hex);
+		bytes = scratch_get(s.rings, name, &size);
+		super = (struct frm_super *)(bytes + ((struct frm_super *)bytes)->meta_size);
+		super->start_time_ns = fr_host_start_time_ns(getpid());
+		fr_super_sign(super);
+		memset(bytes, 0, sizeof(*super));
+		if (lost == 2)
+			memset(super, 0, sizeof(*super));
+		scratch_put(s.rings, name, bytes, size);
+		free(bytes);
+		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
+		assert_int_equal(found.fate, FR_FATE_ALIVE);
+		assert_true(scratch_has(s.rings, name));
+		assert_int_equal(fr_salvage_ring(spool, s.rings, name, FR_SALVAGE_DEAD, &found), 0);
+		assert_int_equal(found.fate, FR_FATE_SALVAGED);
+		assert_int_equal(found.records, 5);
+		assert_true(found.released && found.meta_damaged);
+		fr_spool_close(spool);
+		scratch_remove(&s);
+	}
 }
 
 TEST(test_the_same_ring_again_adds_nothing_and_goes_too)
@@ -395,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_dead_writers_ring_becomes_a_segment_with_all_it_held_and_goes),
 		cmocka_unit_test(test_a_ring_that_was_left_in_order_is_salvaged_as_closed),
+		cmocka_unit_test(test_a_living_writer_is_known_by_what_is_left_of_its_superblocks),
 		cmocka_unit_test(test_the_same_ring_again_adds_nothing_and_goes_too),
 		cmocka_unit_test(test_a_ring_with_nothing_in_it_still_tells_that_its_process_was_there),
 		cmocka_unit_test(test_what_is_no_ring_is_set_aside_with_its_reason),
