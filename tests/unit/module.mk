@@ -15,7 +15,7 @@ ifeq ($(call has,cmocka),yes)
 $(eval $(call library,fr_unit,$(UNIT_HELPERS)))
 $(foreach t,$(UNIT_TESTS),$(eval $(call program,$(t),$(t).c,fr_unit $(TEST_LIBS),$(TEST_LDLIBS) -lcmocka)))
 CHECKS += $(UNIT_TESTS:%=$(O)/%)
-TORTURES += $(foreach t,image_hostile segment_damage,$(O)/tests/unit/test_$(t))
+TORTURES += $(foreach t,image_torn image_damage image_rates image_hostile segment_damage,$(O)/tests/unit/test_$(t))
 
 unit: $(UNIT_TESTS:%=$(O)/%) ## build the unit tests
 .PHONY: unit
