@@ -28,4 +28,7 @@ FIGURES ?=
 bench: all $(BENCHES) ## print the figures (FIGURES="event index": some; tests/bench/figures)
 	$(Q)O=$(O) tests/bench/run.sh $(FIGURES)
 
-.PHONY: bench
+soak: all $(O)/tests/daemon/client ## an hour of life in small: does anything grow? (SOAK_SECONDS=3600)
+	$(Q)O=$(O) tests/bench/soak.sh
+
+.PHONY: bench soak
