@@ -76,14 +76,30 @@ static __always_inline void begin(struct fr_kevent *head, __u16 event, __u16 siz
 		e_; \
 	})
 
-/* Hands the event over. An urgent one wakes the reader, another only when enough of them wait. */
+/*
+ * Hands the event over. An urgent one wakes the reader, another only when enough of them wait - and
+ * neither where this CPU woke it already for something that it has yet to read: it reads to the
+ * end before it sleeps, and a wake-up costs this task more than all the rest.
+ */
 static __always_inline void submit(void *event, int urgent)
 {
-	__u64 flags = BPF_RB_NO_WAKEUP;
+	__u32 wakes = FR_EVENT_NONE;
+	struct fr_kevent_count *c;
+	__u64 read;
 
-	if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= knobs.wakeup_bytes)
-		flags = BPF_RB_FORCE_WAKEUP;
-	bpf_ringbuf_submit(event, flags);
+	if (!urgent && bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < knobs.wakeup_bytes) {
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	read = bpf_ringbuf_query(&events, BPF_RB_CONS_POS);
+	c = bpf_map_lookup_elem(&counts, &wakes);
+	if (c && c->woken_to > read) {
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	if (c)
+		c->woken_to = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
 #define FR_PROBE(symbol, tracepoint) \

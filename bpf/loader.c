@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -298,6 +299,32 @@ static int make_wakeups(struct fr_bpf *bpf)
 	return 0;
 }
 
+/* Where reader and writers are; the pages lie so since there are ring buffers. */
+static void map_positions(struct fr_bpf *bpf)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	void *read_pos = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, bpf->events_fd, 0);
+	void *write_pos = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, bpf->events_fd, page);
+
+	bpf->read_pos = read_pos == MAP_FAILED ? NULL : read_pos;
+	bpf->write_pos = write_pos == MAP_FAILED ? NULL : write_pos;
+}
+
+static void unmap_position(const uint64_t *pos)
+{
+	if (pos)
+		munmap((void *)(uintptr_t)pos, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+unsigned fr_bpf_fill_percent(const struct fr_bpf *bpf)
+{
+	if (!bpf->read_pos || !bpf->write_pos)
+		return 0;
+	return (unsigned)((__atomic_load_n(bpf->write_pos, __ATOMIC_ACQUIRE) -
+			   __atomic_load_n(bpf->read_pos, __ATOMIC_ACQUIRE)) *
+			  100 / bpf->options.ringbuf_bytes);
+}
+
 static int open_all(struct fr_bpf *bpf)
 {
 	const char *dir = bpf->options.pin_dir ? bpf->options.pin_dir : FR_BPF_PIN_DIR;
@@ -328,6 +355,7 @@ static int open_all(struct fr_bpf *bpf)
 	bpf->ring = ring_buffer__new(bpf->events_fd, on_sample, bpf, NULL);
 	if (!bpf->ring)
 		return -errno;
+	map_positions(bpf);
 	error = make_wakeups(bpf);
 	if (error)
 		return error;
@@ -381,6 +409,8 @@ void fr_bpf_close(struct fr_bpf *bpf)
 		return;
 	ring_buffer__free(bpf->ring);
 	close_previous(bpf);
+	unmap_position(bpf->read_pos);
+	unmap_position(bpf->write_pos);
 	for (unsigned c = 0; c < FR_CLASS_COUNT; c++) {
 		if (!bpf->hook[c].probe.name)
 			break;

@@ -104,6 +104,9 @@ typedef int (*fr_bpf_event_fn)(void *ctx, const struct fr_kevent *event, size_t 
  */
 int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *ctx);
 
+/* Of the ring buffer, 0 to 100: what waits to be read. */
+unsigned fr_bpf_fill_percent(const struct fr_bpf *bpf);
+
 /* Totals over all CPUs since the maps were made. `class_no` is enum fr_kevent_class. */
 int fr_bpf_count(const struct fr_bpf *bpf, unsigned class_no, struct fr_kevent_count *ret_count);
 

@@ -43,6 +43,12 @@ int fr_bpf_consume(struct fr_bpf *bpf, unsigned max, fr_bpf_event_fn fn, void *c
 	return -EOPNOTSUPP;
 }
 
+unsigned fr_bpf_fill_percent(const struct fr_bpf *bpf)
+{
+	(void)bpf;
+	return 0;
+}
+
 int fr_bpf_count(const struct fr_bpf *bpf, unsigned class_no, struct fr_kevent_count *ret_count)
 {
 	(void)bpf, (void)class_no, (void)ret_count;

@@ -91,7 +91,10 @@ _Static_assert(sizeof(struct fr_kevent) == 72, "head of a sample");
 
 /* Counters by event id, one set for each CPU, in a pinned map: they outlive the daemon. */
 struct fr_kevent_count {
-	uint64_t emitted;
+	union {
+		uint64_t emitted;
+		uint64_t woken_to; /* of FR_EVENT_NONE: the buffer's end when this CPU last woke its reader */
+	};
 	uint64_t dropped; /* the ring buffer was full */
 };
 

@@ -15,6 +15,12 @@
 
 #define DRAIN_PAUSE_MS 2000 /* between two drains that a timer or a death asks for: each is a segment of 10 KiB and more */
 #define CLOSE_WAIT_MS 30000
+/*
+ * What may go to the spool because a lane fills, before it has to wait: a flood of events is cut to its newest, not kept whole
+ * until the disk is full.
+ */
+#define CREDIT_BYTES	 (64u << 20)
+#define CREDIT_PER_SECOND (CREDIT_BYTES / 300)
 #define PAUSE_MAX_NS  5000000000ull
 
 static const char *const lane_names[OWN_LANES] = { "kernel", "kmsg", "flightrecd" };
@@ -61,6 +67,7 @@ int own_open(struct daemon *daemon)
 			*fr_ring_gate(&own->ring, (uint16_t)own->ids.provider[p]) =
 				fr_gate_word(FRM_LEVEL_VERBOSE, 0);
 	}
+	own->credit_bytes = CREDIT_BYTES;
 	own->open = true;
 	FR_TESTPOINT("own-ring-made");
 	return 0;
@@ -77,6 +84,36 @@ static bool gate_open(const struct own *own, const struct fr_catalogue_event *ev
 	gate = fr_load_relaxed(fr_ring_gate(&own->ring, (uint16_t)provider));
 	return gate & FRM_GATE_LEVEL(event->level) &&
 	       (!event->keywords || gate >> FRM_GATE_KEYWORD_SHIFT & event->keywords);
+}
+
+static uint64_t unsaved_bytes(const struct own *own, unsigned index)
+{
+	uint64_t bytes = own->lane[index].pos - own->saved[index];
+
+	return bytes < own->lane[index].size ? bytes : own->lane[index].size;
+}
+
+/* After an event: a lane half full of what is not saved goes to the spool at once, as long as there is credit. */
+static void plan_drain(struct own *own, unsigned index)
+{
+	uint64_t now, earned;
+
+	if (own->drain.pid > 0 || own->hurried)
+		return; /* its end, or the timer, makes the next plan */
+	if (unsaved_bytes(own, index) <= own->lane[index].size / 2) {
+		if (!loop_timer_is_set(&own->timer))
+			own_drain_within(own, own->daemon->config.drain_interval_ms);
+		return;
+	}
+	now = fr_clock_boot_ns();
+	earned = (now - own->credited_ns) / 1000000 * CREDIT_PER_SECOND / 1000;
+	own->credit_bytes = own->credit_bytes + earned < CREDIT_BYTES ? own->credit_bytes + earned : CREDIT_BYTES;
+	own->credited_ns = now;
+	own->hurried = true;
+	if (own->credit_bytes >= own->lane[index].size)
+		own_drain_within(own, 0);
+	else
+		own_drain_within(own, (own->lane[index].size - own->credit_bytes) * 1000 / CREDIT_PER_SECOND + 1);
 }
 
 int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stamp,
@@ -98,10 +135,7 @@ int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stam
 	if (error == -EMSGSIZE)
 		fr_ring_count_loss(&own->ring, FRM_LOSS_DISCARDED_SIZE, 1);
 	FR_TESTPOINT("own-recorded");
-	if (lane->pos - own->saved[index] > lane->size / 2)
-		own_drain_within(own, 0);
-	else if (!loop_timer_is_set(&own->timer))
-		own_drain_within(own, own->daemon->config.drain_interval_ms);
+	plan_drain(own, index);
 	return error;
 }
 
@@ -142,8 +176,8 @@ bool own_wants_pause(const struct own *own, enum own_lane index)
 	const struct fr_lane *lane = &own->lane[index];
 
 	return own->open && own->drain.pid > 0 &&
-	       fr_clock_boot_ns() - own->draining_ns < PAUSE_MAX_NS &&
-	       lane->pos - own->saved[index] > lane->size / 8 * 7;
+	       lane->pos - own->saved[index] > lane->size / 8 * 7 &&
+	       fr_clock_boot_ns() - own->draining_ns < PAUSE_MAX_NS;
 }
 
 struct drained {
@@ -219,10 +253,15 @@ static void drain_start(void *ctx)
 	struct own *own = ctx;
 	int error;
 
+	own->hurried = false;
 	if (!own->open || own->drain.pid > 0)
 		return; /* its end plans the next */
-	for (unsigned i = 0; i < OWN_LANES; i++)
+	for (unsigned i = 0; i < OWN_LANES; i++) {
+		uint64_t bytes = unsaved_bytes(own, i);
+
+		own->credit_bytes -= bytes < own->credit_bytes ? bytes : own->credit_bytes;
 		own->saving[i] = own->lane[i].pos;
+	}
 	own->draining_ns = fr_clock_boot_ns();
 	error = worker_start(&own->drain, &own->daemon->loop, drain_job, drain_done, own);
 	if (error < 0) {

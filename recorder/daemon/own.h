@@ -4,7 +4,7 @@
  *
  * Owns: one ring of kind SYSTEM with a lane for each source, so that none can evict another's last words, and when its
  * records go to the spool: before half a lane is unsaved, shortly after a writer's death, in the configured
- * interval when something is new, at the end. Copying is done by a worker from the file; recording goes on meanwhile.
+ * interval when something is new, at the end. In a flood that would fill the disk, only its newest go there. Copying is done by a worker from the file; recording goes on meanwhile.
  *
  * Without a ring (disk full) everything here does nothing and says so once; opening is tried again at each reload.
  */
@@ -36,6 +36,8 @@ struct own {
 	struct worker drain;
 	struct loop_timer timer;
 	uint64_t draining_ns, drained_ns; /* when the last drain began, and ended */
+	uint64_t credit_bytes, credited_ns; /* what a flood may still put into the spool */
+	bool hurried;			    /* a drain is planned because a lane is half full */
 	uint64_t drains, drain_failures;
 	int last_error; /* of a drain; said once until it changes */
 };

@@ -15,6 +15,8 @@
 #include "recorder/daemon/daemon.h"
 
 #define LOOK_MS	       1000 /* events that are not urgent wait so long at most */
+#define PAUSED_LOOK_MS 2
+#define PAUSED_FILL    50 /* percent of the kernel's buffer that a pause may fill */
 #define WAKEUP_BYTES   (64u << 10)
 #define BURST	       4096
 #define IN_USE_WAIT_MS 1000
@@ -84,7 +86,7 @@ static int take(void *ctx, const struct fr_kevent *sample, size_t size)
 		resume->kernel_tid = values.stamp.tid;
 		resume->kernel_cpu = values.stamp.cpu;
 	}
-	return own_wants_pause(&daemon->own, OWN_KERNEL) ? -ECANCELED : 0;
+	return probes->may_pause && own_wants_pause(&daemon->own, OWN_KERNEL) ? -ECANCELED : 0;
 }
 
 static void tell_drops(struct probes *probes)
@@ -100,15 +102,47 @@ static void tell_drops(struct probes *probes)
 	}
 }
 
+/*
+ * The kernel's buffer keeps what the ring has no room for while a drain is under way. But what doesn't fit there is lost, and it is
+ * the newest: rather the ring forgets its oldest.
+ */
+static bool wants_pause(struct probes *probes)
+{
+	return own_wants_pause(&probes->daemon->own, OWN_KERNEL) &&
+	       fr_bpf_fill_percent(probes->bpf) < PAUSED_FILL;
+}
+
+static void look_paused(void *ctx)
+{
+	struct probes *probes = ctx;
+
+	if (wants_pause(probes))
+		loop_timer_set(&probes->daemon->loop, &probes->pause_timer, PAUSED_LOOK_MS);
+	else
+		probes_resume(probes);
+}
+
 void probes_consume(struct probes *probes)
 {
 	if (!probes->bpf || probes->paused)
 		return;
-	if (!own_wants_pause(&probes->daemon->own, OWN_KERNEL) &&
+	probes->may_pause = fr_bpf_fill_percent(probes->bpf) < PAUSED_FILL;
+	if (!wants_pause(probes) &&
 	    fr_bpf_consume(probes->bpf, BURST, take, probes) != -ECANCELED)
 		return;
-	probes->paused = true; /* until the drain under way is done */
+	probes->paused = true; /* until the drain under way is done, or the buffer half full */
 	loop_enable(&probes->daemon->loop, probes->source, false);
+	loop_timer_set(&probes->daemon->loop, &probes->pause_timer, PAUSED_LOOK_MS);
+}
+
+void probes_resume(struct probes *probes)
+{
+	if (!probes->bpf || !probes->paused)
+		return;
+	probes->paused = false;
+	loop_timer_stop(&probes->daemon->loop, &probes->pause_timer);
+	loop_enable(&probes->daemon->loop, probes->source, true);
+	probes_consume(probes);
 }
 
 static void ready(void *ctx, uint32_t events)
@@ -121,20 +155,9 @@ static void look(void *ctx)
 {
 	struct probes *probes = ctx;
 
-	if (probes->paused && !own_wants_pause(&probes->daemon->own, OWN_KERNEL))
-		probes_resume(probes);
 	probes_consume(probes);
 	tell_drops(probes);
 	loop_timer_set(&probes->daemon->loop, &probes->timer, LOOK_MS);
-}
-
-void probes_resume(struct probes *probes)
-{
-	if (!probes->bpf || !probes->paused)
-		return;
-	probes->paused = false;
-	loop_enable(&probes->daemon->loop, probes->source, true);
-	probes_consume(probes);
 }
 
 static void tell_missing(struct daemon *daemon, unsigned missing, int error)
@@ -242,6 +265,8 @@ void probes_open(struct daemon *daemon)
 
 	probes->daemon = daemon;
 	probes->timer.ctx = probes;
+	probes->pause_timer.ctx = probes;
+	probes->pause_timer.fire = look_paused;
 	choose_pin_dir(daemon, probes->pin_dir, sizeof(probes->pin_dir));
 	if (daemon->no_bpf || !daemon->config.bpf) {
 		daemon_missing(
@@ -275,6 +300,7 @@ void probes_close(struct probes *probes, bool unload)
 	for (int i = 0; i < CLOSE_DRAINS && probes->paused; i++) /* a drain's end resumes */
 		worker_reap(&probes->daemon->own.drain, CLOSE_WAIT_MS);
 	tell_drops(probes);
+	loop_timer_stop(&probes->daemon->loop, &probes->pause_timer);
 	loop_remove(&probes->daemon->loop, probes->source);
 	if (unload)
 		fr_bpf_unload(probes->bpf);

@@ -23,10 +23,10 @@ struct probes {
 	struct daemon *daemon;
 	struct fr_bpf *bpf; /* NULL: none */
 	struct loop_source *source;
-	struct loop_timer timer;
+	struct loop_timer timer, pause_timer;
 	unsigned missing; /* enum fr_bpf_missing */
 	char pin_dir[FR_PATH_MAX];
-	bool paused;
+	bool paused, may_pause;
 	bool skip_first; /* the sample that an earlier daemon recorded last may come again */
 	uint64_t taken, refused;
 };

@@ -18,6 +18,11 @@ $(eval $(call program,tests/bench/bench_lttng,tests/bench/bench_lttng.c,,$(shell
 BENCHES += $(O)/tests/bench/bench_lttng
 endif
 
+ifeq ($(HAVE_BPF),yes)
+$(eval $(call program,tests/bench/bpf_bench,tests/bench/bpf_bench.c,fr_bpf fr_core,$(BPF_LIBS)))
+BENCHES += $(O)/tests/bench/bpf_bench
+endif
+
 ifneq ($(and $(wildcard tests/bench/index_bench.c),$(filter yes,$(call has,sqlite3))),)
 $(eval $(call program,tests/bench/index_bench,tests/bench/index_bench.c,fr_uploader fr_pstore fr_core,$(shell pkg-config --libs sqlite3 libcurl libzstd) -lm))
 BENCHES += $(O)/tests/bench/index_bench
