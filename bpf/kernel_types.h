@@ -85,6 +85,18 @@ struct kernel_siginfo {
 	union __sifields _sifields;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int exit_code;
@@ -98,6 +110,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct mm_struct *mm;
+	struct css_set *cgroups;
 };
 
 /* before 5.5 */

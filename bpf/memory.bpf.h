@@ -39,7 +39,7 @@ FR_PROBE(mem_oom_kill, mark_victim)
 
 	if (!e)
 		return 0;
-	identify_current(&e->head);
+	identify_current(&e->head, typed);
 	if (!bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->total_vm)) {
 		e->victim_pid = (__u32)ctx[0];
 		submit(e, 1);
@@ -49,7 +49,7 @@ FR_PROBE(mem_oom_kill, mark_victim)
 	victim = (struct task_struct *)ctx[0];
 	e->victim_pid = (__u32)BPF_CORE_READ(victim, tgid);
 	e->victim_uid = BPF_CORE_READ(victim, cred, uid.val);
-	e->victim_start_time_ns = start_time_ns(victim);
+	e->victim_start_time_ns = start_time_ns(victim, 0);
 	e->oom_score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
 	BPF_CORE_READ_STR_INTO(&e->victim_comm, victim, comm);
 	mm = BPF_CORE_READ(victim, mm);

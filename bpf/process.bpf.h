@@ -16,7 +16,7 @@ FR_PROBE(proc_exec, sched_process_exec)
 
 	if (!e)
 		return 0;
-	identify_current(&e->head);
+	identify_current(&e->head, typed);
 	e->old_pid = (__u32)ctx[1];
 	bpf_probe_read_kernel_str(e->filename, sizeof(e->filename), BPF_CORE_READ(bprm, filename));
 
@@ -64,7 +64,7 @@ FR_PROBE(proc_exit, sched_process_exit)
 	e = FR_RESERVE(PROC_EXIT, proc_exit, 0);
 	if (!e)
 		return 0;
-	identify_current(&e->head);
+	identify_current(&e->head, typed);
 	/* it is the process that ends: its name, not that of the thread that happens to be the last
 	 */
 	leader = BPF_CORE_READ(task, group_leader);

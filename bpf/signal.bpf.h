@@ -33,9 +33,9 @@ static __always_inline int signal_code(struct kernel_siginfo *info)
 }
 
 /* What the target does on the signal: 0 default, 1 ignore, else a function. */
-static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig)
+static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig, const int typed)
 {
-	struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
+	struct sighand_struct *sighand = FR_READ(typed, task, sighand);
 	void *at = __builtin_preserve_access_index(&sighand->action);
 	void *handler = 0;
 
@@ -58,23 +58,23 @@ FR_PROBE(sig_generate, signal_generate)
 
 	if (sig < 1 || sig > 64 || (int)ctx[4] == TRACE_SIGNAL_IGNORED)
 		return 0;
-	handler = signal_handler(task, sig);
+	handler = signal_handler(task, sig, typed);
 	if (!(knobs.signals_always & BIT(sig)) && (handler || (DEFAULT_HARMLESS & BIT(sig))))
 		return 0;
 
 	e = FR_RESERVE(SIG_GENERATE, sig_generate, 0);
 	if (!e)
 		return 0;
-	identify_current(&e->head);
+	identify_current(&e->head, typed);
 	e->sig = sig;
 	e->handler = handler;
 	e->code = signal_code((struct kernel_siginfo *)ctx[1]);
 	e->group = ctx[3] != 0;
 	e->result = (__u8)ctx[4];
-	e->target_pid = (__u32)BPF_CORE_READ(task, tgid);
-	e->target_tid = (__u32)BPF_CORE_READ(task, pid);
-	e->target_start_time_ns = start_time_ns(task);
-	BPF_CORE_READ_STR_INTO(&e->target_comm, task, comm);
+	e->target_pid = (__u32)FR_READ(typed, task, tgid);
+	e->target_tid = (__u32)FR_READ(typed, task, pid);
+	e->target_start_time_ns = start_time_ns(task, typed);
+	task_comm(e->target_comm, task, typed);
 	submit(e, e->result == TRACE_SIGNAL_DELIVERED);
 	return 0;
 }
@@ -109,7 +109,7 @@ FR_PROBE(sig_deliver, signal_deliver)
 	e = FR_RESERVE(SIG_DELIVER, sig_deliver, 0);
 	if (!e)
 		return 0;
-	identify_current(&e->head);
+	identify_current(&e->head, typed);
 	e->sig = sig;
 	e->code = code;
 	e->error = BPF_CORE_READ(info, si_errno);

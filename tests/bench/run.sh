@@ -82,7 +82,7 @@ differences() {
 	paste <(tr ' ' '\n' <<<"$1") <(tr ' ' '\n' <<<"$2") | awk '{ print $1 - $2 }'
 }
 value_of() { # key, line of JSON
-	sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$2"
+	sed -n "s/.*\"$1\":\([-0-9.]*\).*/\1/p" <<<"$2"
 }
 
 for group; do
