@@ -2,11 +2,13 @@
 /*
  * index_bench.c - how fast events come from a dead writer's ring into the index, and how fast the newest come out again.
  *
- *	index_bench DIR [recover|show|both] [FLIGHTREC]
+ *	index_bench DIR [recover|show|both|dead|made] [FLIGHTREC]
  *
  * recover  a ring with 1 M events of an application (two u64 and a 40-byte string, four lanes) is salvaged and indexed
  * show     ten such rings, 10 M events spread over 24 h; then the newest 1,000, and one minute out of the middle,
  *	    are asked for with an index just opened, rendered as text. FLIGHTREC: also through the command, as a user waits for it
+ * dead     leaves eight lapped rings of 2 MiB whose writers are gone, for others to recover
+ * made     leaves an index of 1 M events and its spool, for others to make it again
  *
  * DIR is emptied of what the bench makes. One JSON object a line.
  */
@@ -60,12 +62,12 @@ static void die(const char *what, int error)
 	exit(1);
 }
 
-/* A ring whose writer is gone, with events spread evenly from `from_ns` over `span_ns`. */
-static void make_ring(uint32_t pid, uint64_t events, uint64_t from_ns, uint64_t span_ns)
+/* A ring whose writer is gone, large enough for all (ring_size 0) or lapped, with events spread evenly from `from_ns` over `span_ns`. */
+static void make_ring(uint64_t ring_size, uint32_t pid, uint64_t events, uint64_t from_ns, uint64_t span_ns)
 {
 	static const struct fr_field_spec fields[] = { { FRM_U64, "order", "" }, { FRM_U64, "amount", "" }, { FRM_STR, "customer", "" } };
 	static const uint8_t guid[16] = { 0xbe, 0xac };
-	struct fr_geometry geometry = { .ring_size = (events * 112 >> 20 << 20) + (4 << 20), .lanes = LANES };
+	struct fr_geometry geometry = { .ring_size = ring_size ? ring_size : (events * 112 >> 20 << 20) + (4 << 20), .lanes = LANES };
 	struct fr_identity identity = { .kind = FRM_KIND_PROCESS, .pid = pid, .boot_seq = 1, .comm = "bench" };
 	char dir[FR_PATH_MAX], name[FR_RING_NAME_MAX];
 	struct fr_lane lane[LANES];
@@ -145,9 +147,12 @@ static uint64_t index_bytes(void)
 	char path[FR_PATH_MAX];
 	struct stat st = { 0 };
 
+	uint64_t bytes;
+
 	snprintf(path, sizeof(path), "%s/index.db", state);
-	stat(path, &st);
-	return (uint64_t)st.st_size;
+	bytes = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	snprintf(path, sizeof(path), "%s/index.db-wal", state); /* closing wrote it back: there should be none */
+	return bytes + (stat(path, &st) == 0 ? (uint64_t)st.st_size : 0);
 }
 
 static void bench_recover(uint64_t events)
@@ -156,7 +161,7 @@ static void bench_recover(uint64_t events)
 	double salvage, index, used;
 
 	empty();
-	make_ring(3999990, events, BEGIN_NS, 10 * 1000000000ull);
+	make_ring(0, 3999990, events, BEGIN_NS, 10 * 1000000000ull);
 	sync();
 	used = cpu();
 	salvage = now();
@@ -221,7 +226,7 @@ static void bench_show(const char *program)
 
 	empty();
 	for (uint32_t i = 0; i < 10; i++) {
-		make_ring(3999900 + 10 * i, 1000000, BEGIN_NS + i * 1000, DAY_NS);
+		make_ring(0, 3999900 + 10 * i, 1000000, BEGIN_NS + i * 1000, DAY_NS);
 		recover();
 	}
 	index = index_all(&stats);
@@ -235,17 +240,43 @@ static void bench_show(const char *program)
 		command("command, last 1,000 of 10 M", program, "-n 1000");
 }
 
+/* What recover finds after a crash: rings as applications have them, lapped, of writers that are gone. */
+static void make_dead(void)
+{
+	for (uint32_t i = 0; i < 8; i++)
+		make_ring(2 << 20, 3999900 + 10 * i, 40000, BEGIN_NS, 10 * 1000000000ull);
+	sync();
+}
+
+/* An index to be made again. */
+static void make_index(void)
+{
+	struct fr_index_stats stats;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		make_ring(0, 3999900 + 10 * i, 250000, BEGIN_NS + i * 1000, 10 * 1000000000ull);
+		recover();
+	}
+	index_all(&stats);
+	printf("{\"bench\":\"made\",\"events\":%" PRIu64 "}\n", stats.events);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[2] : "both";
 
 	if (argc < 2 || strlen(argv[1]) >= sizeof(state) || argv[1][0] != '/') {
-		fprintf(stderr, "usage: index_bench DIR [recover|show|both] [FLIGHTREC]\n");
+		fprintf(stderr, "usage: index_bench DIR [recover|show|both|dead|made] [FLIGHTREC]\n");
 		return 2;
 	}
 	strcpy(state, argv[1]);
 	if (fr_path_make(state, 0700) < 0)
 		die(state, errno);
+	if (!strcmp(what, "dead") || !strcmp(what, "made")) {
+		empty();
+		!strcmp(what, "dead") ? make_dead() : make_index();
+		return 0;
+	}
 	for (int i = 0; i < 3 && strcmp(what, "show"); i++)
 		bench_recover(1000000);
 	if (strcmp(what, "recover"))
