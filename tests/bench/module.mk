@@ -26,6 +26,8 @@ endif
 ifneq ($(and $(wildcard tests/bench/index_bench.c),$(filter yes,$(call has,sqlite3))),)
 $(eval $(call program,tests/bench/index_bench,tests/bench/index_bench.c,fr_uploader fr_pstore fr_core,$(shell pkg-config --libs sqlite3 libcurl libzstd) -lm))
 BENCHES += $(O)/tests/bench/index_bench
+$(eval $(call program,tests/bench/upload_bench,tests/bench/upload_bench.c,fr_uploader fr_core,$(shell pkg-config --libs sqlite3 libcurl libzstd) -lm))
+BENCHES += $(O)/tests/bench/upload_bench $(O)/tests/demo/shop $(O)/tests/demo/verdict
 endif
 endif
 

@@ -59,10 +59,17 @@ json() { # text -> as a JSON string
 	printf '"%s"' "$text"
 }
 
-# figure NAME UNIT COMMAND BAR VALUE... - BAR is "<= 25", ">= 4" or "" (no bar)
+# figure NAME UNIT COMMAND BAR VALUE... - BAR is "<= 25", ">= 4" or "" (no bar); nothing measured misses any bar
 figure() {
-	local name=$1 unit=$2 command=$3 bar=$4 median min max met=null
+	local name=$1 unit=$2 command=$3 bar=$4 median min max met=null value
 	shift 4
+	for value; do
+		[[ $value =~ ^-?[0-9.]+(e[-+]?[0-9]+)?$ ]] && continue
+		printf '{"name":%s,"unit":%s,"median":null,"command":%s,"bar":%s,"met":%s}\n' "$(json "$name")" "$(json "$unit")" \
+			"$(json "$command")" "$([[ -n $bar ]] && json "$bar" || echo null)" "$([[ -n $bar ]] && echo false || echo null)" |
+			tee -a "$O/bench.jsonl"
+		return
+	done
 	(($#)) || return
 	read -r median min max < <(printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 }
 		END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }')
