@@ -14,6 +14,7 @@
  *	client attach N			asks for N rings without a library; prints how many it got
  *	client grow|cut|scribble	asks for a ring and mistreats it, says "done", waits to be killed
  *	client exec			records, and runs itself again as "hold"
+ *	client signals N		sends itself a SIGTERM that it blocks, N times: so many kernel events
  *	client notified SOCKET		prints what a service manager is told there
  */
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <flightrec/flightrec.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -374,6 +376,18 @@ static int do_mistreat(const char *how)
 	return 0;
 }
 
+static int do_signals(unsigned long count)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (unsigned long i = 0; i < count; i++)
+		kill(getpid(), SIGTERM);
+	return 0;
+}
+
 static void __attribute__((noreturn)) do_notified(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -413,6 +427,8 @@ int main(int argc, char **argv)
 		execl("/proc/self/exe", "client", "hold", "5", NULL);
 		fail("exec");
 	}
+	if (!strcmp(what, "signals") && arg)
+		return do_signals(strtoul(arg, NULL, 10));
 	if (!strcmp(what, "notified") && arg)
 		do_notified(arg);
 	if (!strcmp(what, "gate"))
