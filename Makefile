@@ -34,13 +34,14 @@ Q := $(if $(filter 1,$(V)),,@)
 
 # Goals that install what they lack. What pkg-config finds has changed after that, so make is then entered again.
 # DEPS_DONE=1 skips the installation: the features whose libraries are missing are left out.
-FRONT := check check-vm torture demo demo-panic bench
+FRONT := check check-vm torture demo demo-panic bench soak
 deps_check := build check
 deps_check-vm := build check vm
 deps_torture := build check
 deps_demo := build demo
 deps_demo-panic := build vm
-deps_bench := build bench
+deps_bench := build demo bench
+deps_soak := build check
 DEPS ?= build check
 ifeq ($(DEPS_DONE)$(filter-out $(FRONT) deps,$(or $(MAKECMDGOALS),all)),)
 
