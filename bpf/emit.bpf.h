@@ -110,7 +110,8 @@ static __always_inline void submit(void *event, int urgent)
 #define FR_READ(typed, from, member) ((typed) ? (from)->member : BPF_CORE_READ(from, member))
 
 #define FR_PROBE(symbol, tracepoint) \
-	static __always_inline int symbol##_##tracepoint(unsigned long long *ctx, const int typed); \
+	static __always_inline int symbol##_##tracepoint(unsigned long long *ctx, \
+							 const int typed); \
 	SEC("tp_btf/" #tracepoint) int symbol##__btf_##tracepoint(void *ctx) \
 	{ \
 		return symbol##_##tracepoint(ctx, 1); \

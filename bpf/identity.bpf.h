@@ -29,7 +29,8 @@ static __always_inline void task_comm(char *comm, struct task_struct *task, cons
 	}
 }
 
-static __always_inline void identify(struct fr_kevent *head, struct task_struct *task, const int typed)
+static __always_inline void identify(struct fr_kevent *head, struct task_struct *task,
+				     const int typed)
 {
 	struct task_struct *parent = FR_READ(typed, task, real_parent);
 

@@ -33,7 +33,7 @@ struct fr_bpf {
 	int events_fd, counts_fd, ledger_fd, stats_fd;
 	int epoll_fd, timer_fd;
 	struct fr_bpf_ledger ledger;
-	const uint64_t *read_pos, *write_pos; /* the ring buffer's own, a mapped page each; NULL: not to be had */
+	const uint64_t *read_pos, *write_pos; /* the buffer's own, mapped; NULL: not to be had */
 	struct ring_buffer *ring, *previous; /* previous: left by other stamps, read first */
 	int previous_fd[8];
 	unsigned previous_count;

@@ -93,7 +93,8 @@ _Static_assert(sizeof(struct fr_kevent) == 72, "head of a sample");
 struct fr_kevent_count {
 	union {
 		uint64_t emitted;
-		uint64_t woken_to; /* of FR_EVENT_NONE: the buffer's end when this CPU last woke its reader */
+		/* of FR_EVENT_NONE: where the buffer ended when this CPU last woke the reader */
+		uint64_t woken_to;
 	};
 	uint64_t dropped; /* the ring buffer was full */
 };

@@ -16,8 +16,8 @@
 #define DRAIN_PAUSE_MS 2000 /* between two drains that a timer or a death asks for: each is a segment of 10 KiB and more */
 #define CLOSE_WAIT_MS 30000
 /*
- * What may go to the spool because a lane fills, before it has to wait: a flood of events is cut to its newest, not kept whole
- * until the disk is full.
+ * What may go to the spool because a lane fills, before it has to wait: a flood of events is cut to
+ * its newest, not kept whole until the disk is full.
  */
 #define CREDIT_BYTES	 (64u << 20)
 #define CREDIT_PER_SECOND (CREDIT_BYTES / 300)
@@ -93,27 +93,26 @@ static uint64_t unsaved_bytes(const struct own *own, unsigned index)
 	return bytes < own->lane[index].size ? bytes : own->lane[index].size;
 }
 
-/* After an event: a lane half full of what is not saved goes to the spool at once, as long as there is credit. */
+/* A lane half full of what is not saved goes to the spool at once, as long as there is credit. */
 static void plan_drain(struct own *own, unsigned index)
 {
-	uint64_t now, earned;
+	uint64_t now, credit, size = own->lane[index].size,
+			      need = size < CREDIT_BYTES ? size : CREDIT_BYTES;
 
 	if (own->drain.pid > 0 || own->hurried)
 		return; /* its end, or the timer, makes the next plan */
-	if (unsaved_bytes(own, index) <= own->lane[index].size / 2) {
+	if (unsaved_bytes(own, index) <= size / 2) {
 		if (!loop_timer_is_set(&own->timer))
 			own_drain_within(own, own->daemon->config.drain_interval_ms);
 		return;
 	}
 	now = fr_clock_boot_ns();
-	earned = (now - own->credited_ns) / 1000000 * CREDIT_PER_SECOND / 1000;
-	own->credit_bytes = own->credit_bytes + earned < CREDIT_BYTES ? own->credit_bytes + earned : CREDIT_BYTES;
+	credit = own->credit_bytes +
+		 (now - own->credited_ns) / 1000000 * CREDIT_PER_SECOND / 1000;
+	own->credit_bytes = credit < CREDIT_BYTES ? credit : CREDIT_BYTES;
 	own->credited_ns = now;
 	own->hurried = true;
-	if (own->credit_bytes >= own->lane[index].size)
-		own_drain_within(own, 0);
-	else
-		own_drain_within(own, (own->lane[index].size - own->credit_bytes) * 1000 / CREDIT_PER_SECOND + 1);
+	own_drain_within(own, credit >= need ? 0 : (need - credit) * 1000 / CREDIT_PER_SECOND + 1);
 }
 
 int own_record(struct own *own, enum own_lane index, const struct fr_stamp *stamp,

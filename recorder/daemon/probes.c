@@ -103,8 +103,8 @@ static void tell_drops(struct probes *probes)
 }
 
 /*
- * The kernel's buffer keeps what the ring has no room for while a drain is under way. But what doesn't fit there is lost, and it is
- * the newest: rather the ring forgets its oldest.
+ * The kernel's buffer keeps what the ring has no room for while a drain is under way. But what doesn't
+ * fit there is lost, and it is the newest: rather the ring forgets its oldest.
  */
 static bool wants_pause(struct probes *probes)
 {
@@ -130,7 +130,7 @@ void probes_consume(struct probes *probes)
 	if (!wants_pause(probes) &&
 	    fr_bpf_consume(probes->bpf, BURST, take, probes) != -ECANCELED)
 		return;
-	probes->paused = true; /* until the drain under way is done, or the buffer half full */
+	probes->paused = true; /* until the drain under way is done, or the buffer fills */
 	loop_enable(&probes->daemon->loop, probes->source, false);
 	loop_timer_set(&probes->daemon->loop, &probes->pause_timer, PAUSED_LOOK_MS);
 }
