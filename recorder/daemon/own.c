@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "pstore/salvage.h"
@@ -15,6 +16,7 @@
 
 #define DRAIN_PAUSE_MS 2000 /* between two drains that a timer or a death asks for: each is a segment of 10 KiB and more */
 #define CLOSE_WAIT_MS 30000
+#define DRAIN_NICE    5 /* what comes in goes before what is put away */
 /*
  * What may go to the spool because a lane fills, before it has to wait: a flood of events is cut to
  * its newest, not kept whole until the disk is full.
@@ -195,6 +197,7 @@ static int drain_job(void *ctx, void *result)
 	unsigned flags = own->open ? FR_SALVAGE_DRAIN : FR_SALVAGE_DEAD;
 	int error = fr_spool_open(own->daemon->state, &spool);
 
+	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + DRAIN_NICE);
 	_Static_assert(sizeof(*drained) <= WORKER_RESULT_MAX, "fits a worker's answer");
 	if (error < 0)
 		return error;
