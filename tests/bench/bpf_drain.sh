@@ -1,35 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# bpf_drain.sh [RATE [SECONDS]] - two tasks on two CPUs cause RATE (550000) kernel events a second for SECONDS (30) while flightrecd
+# bpf_drain.sh [RATE [SECONDS]] - two tasks on two CPUs cause RATE (520000) kernel events a second for SECONDS (30) while flightrecd
 # records; how many came, and were any lost on the way into the daemon's ring? That ring forgets the oldest, as it should: what
 # is compared are the numbers that eBPF gave, the kernel's buffer refused and the ring's lane counted. One JSON object.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
-export LC_ALL=C
-O=$(realpath "${O:-build}")
-rate=${1:-550000} seconds=${2:-30}
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/fr-drain.XXXXXX") || exit 1
-daemon=
-# shellcheck disable=SC2317 # the trap calls it
-finish() {
-	if [[ -n $daemon ]]; then
-		kill "$daemon" 2>/dev/null
-		wait "$daemon" 2>/dev/null
-	fi
-	"$O/flightrecd" --unload >/dev/null 2>&1
-	rm -rf "$scratch"
-}
-trap finish EXIT
-export FLIGHTREC_STATE_DIR=$scratch/state FLIGHTREC_RUNTIME_DIR=$scratch/run FLIGHTREC_CONFIG=$scratch/flightrec.conf
-: >"$FLIGHTREC_CONFIG"
-: >"$scratch/log"
+# shellcheck source=tests/bench/lib.sh
+. tests/bench/lib.sh
+rate=${1:-520000} seconds=${2:-30}
 
-"$O/flightrecd" 2>>"$scratch/log" </dev/null &
-daemon=$!
-for ((i = 0; i < 100; i++)); do
-	grep -q ' ready: ' "$scratch/log" && break
-	sleep 0.1
-done
+start_daemon
 grep -q 'eBPF: [1-9]' "$scratch/log" || {
 	echo "no eBPF here: $(tail -n 1 "$scratch/log")"
 	exit 1
@@ -52,5 +32,4 @@ jq -cn --argjson caused "$caused" --argjson seconds "$(jq .seconds <<<"$load")" 
 	--argjson spool "$(du -sk "$FLIGHTREC_STATE_DIR/spool" | cut -f 1)" \
 	'{name: "ebpf drain", events_per_s: ($caused / $seconds | floor), caused: $caused, emitted: $emitted, lost: $dropped,
 	  recorded: $recorded, seconds: $seconds, program_ns: ($run_ns / $runs | floor), daemon_cpu_percent: ($cpu / $seconds / 1e7 | floor), spool_kib: $spool}'
-[[ -z ${V:-} ]] || cat "$scratch/log" >&2
 ((dropped_now == dropped && emitted_now - emitted >= caused && records_now - records == emitted_now - emitted))
