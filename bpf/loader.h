@@ -34,7 +34,7 @@
 struct fr_bpf;
 
 #define FR_BPF_PIN_DIR	     "/sys/fs/bpf/flightrec"
-#define FR_BPF_RINGBUF_BYTES (2u << 20) /* 15,000 events; half a million a second are 30 ms */
+#define FR_BPF_RINGBUF_BYTES (4u << 20) /* 30,000 events: 60 ms of half a million a second */
 
 struct fr_bpf_options {
 	size_t size;		 /* sizeof(struct fr_bpf_options) */

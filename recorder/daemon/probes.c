@@ -16,7 +16,7 @@
 
 #define LOOK_MS	       1000 /* events that are not urgent wait so long at most */
 #define PAUSED_LOOK_MS 2
-#define PAUSED_FILL    25 /* percent of the kernel's buffer that a pause may fill */
+#define PAUSED_FILL    12 /* percent of the kernel's buffer that a pause may fill */
 #define WAKEUP_BYTES   (64u << 10)
 #define BURST	       4096
 #define IN_USE_WAIT_MS 1000
