@@ -15,6 +15,7 @@
 #include "recorder/core/host.h"
 #include "recorder/core/paths.h"
 #include "recorder/core/proto.h"
+#include "recorder/core/testpoint.h"
 
 #define TIMEOUT_MS 250
 
@@ -104,7 +105,11 @@ int fr_client_ask_daemon(uint64_t ring_size, uint32_t lanes, uint32_t policy)
 		fd = connect_to("/run/flightrec/socket"); /* the system's */
 	if (fd < 0)
 		return fd;
-	r = send(fd, &request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request) ? receive(fd) : -errno;
+	r = send(fd, &request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request) ? 0 : -errno;
+	FR_TESTPOINT("daemon-asked");
+	if (r == 0)
+		r = receive(fd);
+	FR_TESTPOINT("daemon-answered");
 	close(fd);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "recorder/core/gates.h"
 #include "recorder/core/image.h"
 #include "recorder/core/paths.h"
+#include "recorder/core/testpoint.h"
 
 FLIGHTREC_API const volatile uint64_t flightrec_gate_off;
 
@@ -59,6 +60,7 @@ static int open_gate(struct fr_client *client, struct flightrec_provider *provid
 	id = fr_ring_declare_provider(&client->ring, guid, provider->name, provider->version_major, provider->version_minor);
 	if (id < 0)
 		return id;
+	FR_TESTPOINT("provider-declared");
 	provider->id = (uint16_t)id;
 	memset(provider->builtin, 0, sizeof(provider->builtin));
 	word = fr_ring_gate(&client->ring, provider->id);
@@ -68,6 +70,7 @@ static int open_gate(struct fr_client *client, struct flightrec_provider *provid
 		if (policy_of(client, provider, guid, &gate) < 0)
 			gate = keep ? before : default_gate();
 		fr_store_release(word, gate);
+		FR_TESTPOINT("gate-opened");
 		if (look && gate == again)
 			break;
 	}

@@ -20,6 +20,7 @@
 #include "recorder/core/host.h"
 #include "recorder/core/paths.h"
 #include "recorder/core/ringfile.h"
+#include "recorder/core/testpoint.h"
 
 struct oldest {
 	char name[FR_RING_NAME_MAX];
@@ -115,9 +116,11 @@ static int name_loss(int dir_fd, const char *state, const struct oldest *oldest)
 		n += snprintf(line + n, sizeof(line) - (size_t)n, " %08" PRIx32 "\n", fr_crc32c(0, line, (size_t)n));
 		if (write(log, line, (size_t)n) != n)
 			r = -EIO;
+		FR_TESTPOINT("room-named");
 	}
 	if (r == 0 && fdatasync(log) < 0)
 		r = -errno;
+	FR_TESTPOINT("room-synced");
 	if (log >= 0)
 		close(log);
 	close(fd);
@@ -134,9 +137,11 @@ void fr_client_make_room(const char *rings, const char *state, uint64_t needed, 
 	/* one at a time, or a loss is named twice; until close */
 	if (look(dir, &oldest) + needed > most && oldest.name[0] && fr_host_lock(dir)) {
 		/* what can't be named stays: an unnamed loss would be worse than a full disk, which is reported */
-		while (look(dir, &oldest) + needed > most && oldest.name[0] && name_loss(dir, state, &oldest) == 0)
+		while (look(dir, &oldest) + needed > most && oldest.name[0] && name_loss(dir, state, &oldest) == 0) {
 			if (unlinkat(dir, oldest.name, 0) < 0)
 				break;
+			FR_TESTPOINT("room-made");
+		}
 	}
 	close(dir);
 }

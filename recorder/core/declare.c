@@ -10,6 +10,7 @@
 
 #include "recorder/core/check.h"
 #include "recorder/core/map.h"
+#include "recorder/core/testpoint.h"
 
 #define ENTRY_MAX 2048u
 
@@ -49,8 +50,11 @@ static int append(struct fr_ring *ring, struct entry *entry, uint16_t type)
 	at = fr_load_relaxed(&ring->log_used) > ring->log_size ? ring->log_size : fr_add(&ring->log_used, span);
 	if (at > ring->log_size || span > ring->log_size - at)
 		return -ENOSPC;
-	for (int copy = 0; copy < 2; copy++)
+	FR_TESTPOINT("descriptor-placed");
+	for (int copy = 0; copy < 2; copy++) {
 		memcpy(ring->meta[copy]->log + at, entry->bytes, entry->size);
+		FR_TESTPOINT("descriptor-stored");
+	}
 	return 0;
 }
 

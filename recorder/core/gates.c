@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "recorder/core/paths.h"
+#include "recorder/core/testpoint.h"
 
 #define KEYWORDS_ALL UINT64_C(0xffffffffffffff)
 #define LINE_MAX_BYTES 256
@@ -234,6 +235,7 @@ int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 	if (fd < 0)
 		return -errno;
 	error = write_all(fd, text, size);
+	FR_TESTPOINT("gates-written");
 	if (!error && fchmod(fd, 0644) < 0) /* whatever the umask is */
 		error = -errno;
 	if (!error && sync && fsync(fd) < 0)
@@ -245,5 +247,6 @@ int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 		unlink(temporary);
 		return error;
 	}
+	FR_TESTPOINT("gates-renamed");
 	return sync ? sync_directory_of(path) : 0;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "recorder/core/crc.h"
+#include "recorder/core/testpoint.h"
 
 #define WINDOW_BYTES 8192
 #define ENTRY_MAX (sizeof(struct frm_desc_provider) + 256)
@@ -106,6 +107,7 @@ static int apply_one(void *ctx, const struct fr_gates_provider *provider)
 		return 0;
 	if (pwrite(apply->fd, &gate, sizeof(gate), gate_offset(provider->id)) != sizeof(gate))
 		return errno ? -errno : -EIO;
+	FR_TESTPOINT("gate-switched");
 	apply->changed++;
 	return 0;
 }

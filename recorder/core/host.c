@@ -5,6 +5,7 @@
  */
 #include "recorder/core/host.h"
 #include "recorder/core/paths.h"
+#include "recorder/core/testpoint.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -151,6 +152,7 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 				 (unsigned long long)(fr_clock_real_ns() / 1000000000u));
 
 		if (write(fd, line, (size_t)n) == n) {
+			FR_TESTPOINT("boot-written");
 			fdatasync(fd);
 			number = highest + 1;
 		}

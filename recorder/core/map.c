@@ -11,6 +11,7 @@
 
 #include "recorder/core/check.h"
 #include "recorder/core/host.h"
+#include "recorder/core/testpoint.h"
 
 #ifndef MAP_SYNC /* musl's headers don't have them */
 #define MAP_SHARED_VALIDATE 0x03
@@ -129,6 +130,7 @@ int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_i
 		if (r < 0)
 			return r;
 	}
+	FR_TESTPOINT("ring-zeroed");
 	tables.anchor[0].boot_ns = super.created_boot_ns;
 	tables.anchor[0].real_ns = super.created_real_ns;
 	tables.anchor[0].mono_ns = fr_clock_mono_ns();
@@ -139,6 +141,7 @@ int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_i
 		r = write_all(fd, &super, sizeof(super), at);
 		if (r == 0)
 			r = write_all(fd, &tables, sizeof(tables), at + offsetof(struct frm_meta, tables));
+		FR_TESTPOINT("ring-meta-written");
 	}
 	for (uint32_t i = 0; i < super.lane_count && r == 0; i++) {
 		struct frm_lane head = { .magic = FRM_MAGIC_LANE, .index = i, .data_size = fr_super_lane_data(&super) };
@@ -150,6 +153,7 @@ int fr_ring_create(int fd, const struct fr_geometry *geometry, const struct fr_i
 		r = write_all(fd, &head, sizeof(head), at);
 		if (r == 0)
 			r = write_all(fd, &head, sizeof(head), at + super.lane_size - FRM_LANE_HEAD);
+		FR_TESTPOINT("ring-lane-written");
 	}
 	if (r == 0 && fr_ring_on_dax(fd) && fsync(fd) < 0)
 		r = -errno;
@@ -218,6 +222,7 @@ void fr_ring_lane_owner(const struct fr_ring *ring, struct fr_lane *lane, uint32
 		owner.name[i] = name[i];
 	fr_owner_sign(&owner, ring->super.ring_id);
 	lane->head->owner[generation % FRM_OWNERS_MAX] = owner;
+	FR_TESTPOINT("owner-entered-once");
 	lane->tail->owner[generation % FRM_OWNERS_MAX] = owner;
 }
 
@@ -238,8 +243,10 @@ int fr_ring_session_begin(struct fr_ring *ring, uint16_t provider, const uint8_t
 	for (size_t i = 0; i < sizeof(session.name) - 1 && name[i]; i++)
 		session.name[i] = name[i];
 	fr_session_sign(&session, ring->super.ring_id);
-	for (int copy = 0; copy < 2; copy++)
+	for (int copy = 0; copy < 2; copy++) {
 		ring->meta[copy]->tables.session[session.number % FRM_SESSIONS_MAX] = session;
+		FR_TESTPOINT("session-begun");
+	}
 	return session.number;
 }
 
@@ -251,8 +258,10 @@ void fr_ring_session_end(struct fr_ring *ring, uint16_t number)
 		return; /* its slot went to a later session */
 	session.end_ns = fr_clock_boot_ns();
 	fr_session_sign(&session, ring->super.ring_id);
-	for (int copy = 0; copy < 2; copy++)
+	for (int copy = 0; copy < 2; copy++) {
 		ring->meta[copy]->tables.session[number % FRM_SESSIONS_MAX] = session;
+		FR_TESTPOINT("session-ended");
+	}
 }
 
 void fr_ring_anchor(struct fr_ring *ring)
@@ -264,20 +273,26 @@ void fr_ring_anchor(struct fr_ring *ring)
 	if (slot == 0)
 		slot = fr_add(&ring->next_anchor, 1) % FRM_ANCHORS_MAX;
 	fr_anchor_sign(&anchor, ring->super.ring_id);
-	for (int copy = 0; copy < 2; copy++)
+	for (int copy = 0; copy < 2; copy++) {
 		ring->meta[copy]->tables.anchor[slot] = anchor;
+		FR_TESTPOINT("anchor-noted");
+	}
 }
 
 void fr_ring_count_loss(struct fr_ring *ring, enum frm_loss cause, uint64_t count)
 {
-	for (int copy = 0; copy < 2; copy++)
+	for (int copy = 0; copy < 2; copy++) {
 		fr_add(&ring->meta[copy]->state.loss[cause], count);
+		FR_TESTPOINT("loss-counted");
+	}
 }
 
 void fr_ring_close_mark(struct fr_ring *ring, bool closed)
 {
 	uint64_t now = closed ? fr_clock_boot_ns() : 0;
 
-	for (int copy = 0; copy < 2; copy++)
+	for (int copy = 0; copy < 2; copy++) {
 		fr_store_release(&ring->meta[copy]->state.closed_boot_ns, now);
+		FR_TESTPOINT("ring-close-marked");
+	}
 }

@@ -15,8 +15,10 @@
  *
  * WHAT A DEATH LEAVES: before 2 nothing; from 2 to 4 a record that next_seq proves to have been reserved and whose
  * crc does not hold, and in its place up to one record's length of the oldest records gone, as they would be anyway;
- * after 4 a valid record. No other record is touched (I2), also by a writer that goes on much later (I4); nobody waits (I3). Since a record's place, length and
- * checksum prove it, no order of stores matters to a reader of the dead; step 2's release is for readers of the living.
+ * after 4 a valid record. No other record is touched (I2), also by a writer that goes on much later (I4); nobody waits (I3).
+ * Since a record's place, length and checksum prove it, no order of stores matters to a reader of the dead; step 2's release is
+ * for readers of the living. A testpoint stands after each store that somebody else could see: tests/crash/points/ kills,
+ * stops, cancels and jumps at each of them.
  *
  * The private side keeps reserved_pos, _seq and _size so that a thread that takes over a lane left busy (its thread was
  * cancelled) can cover what was reserved; they are stored before anything else changes, size last.
@@ -26,6 +28,7 @@
 
 #include "recorder/core/atomic.h"
 #include "recorder/core/crc.h"
+#include "recorder/core/testpoint.h"
 #include "schemas/fr_format.h"
 
 #ifndef __KERNEL__
@@ -95,6 +98,7 @@ static inline int fr_lane_reserve_marked(struct fr_lane *lane, uint32_t payload,
 		return lane->size ? -EMSGSIZE : -ENXIO;
 
 	lane->busy = mark;
+	FR_TESTPOINT("reserve-busy");
 	fr_barrier_signal(); /* step 1 before all else, as seen by a signal handler on this thread */
 
 	pos = lane->pos;
@@ -105,9 +109,13 @@ static inline int fr_lane_reserve_marked(struct fr_lane *lane, uint32_t payload,
 	}
 	if (__builtin_expect(lane->policy == FRM_POLICY_DISCARD, 0) && /* I15 */ pos + span > lane->size) {
 		lane->discarded++;
-		lane->head->discarded = lane->tail->discarded = lane->discarded;
+		lane->tail->discarded = lane->discarded;
+		FR_TESTPOINT("refusal-counted-once");
+		lane->head->discarded = lane->discarded;
+		FR_TESTPOINT("refusal-counted");
 		fr_barrier_signal();
 		lane->busy = 0;
+		FR_TESTPOINT("refusal-done");
 		return -ENOSPC;
 	}
 	res->lane = lane;
@@ -115,21 +123,30 @@ static inline int fr_lane_reserve_marked(struct fr_lane *lane, uint32_t payload,
 	res->size = size;
 	lane->reserved_pos = pos;
 	lane->reserved_seq = lane->seq;
+	FR_TESTPOINT("reserve-aimed");
 	fr_barrier_signal();
 	lane->reserved_size = size; /* from here on, whoever finds the lane busy and left can set it right */
+	FR_TESTPOINT("reserve-noted");
 	fr_barrier_signal();
 	lane->pos = pos + span;
 	lane->off = off + span;
+	FR_TESTPOINT("reserve-moved");
 
 	/* step 2; pairs with the acquire of next_pos in a live reader */
 	lane->head->next_seq = lane->seq + 1;
+	FR_TESTPOINT("reserve-numbered");
 	fr_store_release(&lane->head->next_pos, pos + span);
+	FR_TESTPOINT("reserve-published");
 
 	res->record->pos = pos;
+	FR_TESTPOINT("reserve-placed");
 	res->record->seq_session = lane->seq & FRM_SEQ_MASK;
+	FR_TESTPOINT("reserve-labelled");
 	lane->seq++;
+	FR_TESTPOINT("reserve-counted");
 	if (size != span) /* the rounding is zero; the payload is written after this and may not reach it */
 		*(uint64_t *)((unsigned char *)res->record + span - 8) = 0;
+	FR_TESTPOINT("reserve-rounded");
 	return 0;
 }
 
@@ -147,13 +164,17 @@ static inline void fr_lane_commit(struct fr_reservation *res, uint32_t flags)
 
 	record->size_flags = res->size | flags;
 	second = (uint64_t)record->size_flags << 32; /* crc counts as zero */
+	FR_TESTPOINT("commit-sized");
 	fr_barrier_signal();
 	record->crc = fr_crc32c_record(lane->seed, record->pos, second,
 				       (const unsigned char *)record + 16, fr_record_span(res->size) - 16);
+	FR_TESTPOINT("commit-valid");
 	fr_barrier_signal();
 	lane->reserved_size = 0;
+	FR_TESTPOINT("commit-settled");
 	fr_barrier_signal();
 	lane->busy = 0;
+	FR_TESTPOINT("commit-done");
 }
 
 /* The record that a writer had reserved is valid already: it ended between steps 4 and 5. */
@@ -177,27 +198,34 @@ static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
 
 	if (!lane->reserved_size) {
 		lane->busy = 0;
+		FR_TESTPOINT("cover-needless");
 		return;
 	}
 	/* it may have ended between any two of the stores of its reserve */
 	lane->pos = lane->reserved_pos + fr_record_span(lane->reserved_size);
 	lane->off = off + fr_record_span(lane->reserved_size);
 	lane->seq = lane->reserved_seq + 1;
+	FR_TESTPOINT("cover-moved");
 	lane->head->next_seq = lane->seq;
+	FR_TESTPOINT("cover-numbered");
 	fr_store_release(&lane->head->next_pos, lane->pos);
+	FR_TESTPOINT("cover-published");
 	res.record = (struct frm_record *)(lane->data + off);
 	if (fr_lane_reserved_is_valid(lane, res.record)) {
 		lane->reserved_size = 0;
+		FR_TESTPOINT("cover-kept");
 		fr_barrier_signal();
 		lane->busy = 0;
 		return;
 	}
 	res.record->pos = lane->reserved_pos;
+	FR_TESTPOINT("cover-placed");
 	res.record->seq_session = lane->reserved_seq & FRM_SEQ_MASK;
 	res.record->time_ns = time_ns;
 	res.record->event = 0;
 	res.record->cpu = FRM_CPU_NONE;
 	res.record->tid = 0;
+	FR_TESTPOINT("cover-filled");
 	fr_lane_commit(&res, FRM_RECORD_TORN);
 }
 

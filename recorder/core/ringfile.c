@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "recorder/core/paths.h"
+#include "recorder/core/testpoint.h"
 
 int fr_ringfile_create(const char *dir, mode_t mode, const struct fr_geometry *geometry, const struct fr_identity *identity,
 		       char ret_name[FR_RING_NAME_MAX])
@@ -33,8 +34,10 @@ int fr_ringfile_create(const char *dir, mode_t mode, const struct fr_geometry *g
 		r = -errno;
 		goto out;
 	}
+	FR_TESTPOINT("ringfile-opened");
 	(void)fchmod(fd, mode); /* what the umask took; if refused, the file is only more private */
 	r = fr_ring_create(fd, geometry, &named);
+	FR_TESTPOINT("ringfile-written");
 	if (r == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -47,6 +50,7 @@ int fr_ringfile_create(const char *dir, mode_t mode, const struct fr_geometry *g
 		unlinkat(dir_fd, name, 0);
 		goto out;
 	}
+	FR_TESTPOINT("ringfile-named");
 	memcpy(ret_name, name, sizeof(name));
 out:
 	close(dir_fd);
