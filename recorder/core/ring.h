@@ -225,6 +225,8 @@ static inline void fr_lane_cover_torn(struct fr_lane *lane, uint64_t time_ns)
 	res.record->event = 0;
 	res.record->cpu = FRM_CPU_NONE;
 	res.record->tid = 0;
+	if (lane->reserved_size % FRM_RECORD_ALIGN) /* it may not have come to that either */
+		*(uint64_t *)((unsigned char *)res.record + fr_record_span(lane->reserved_size) - 8) = 0;
 	FR_TESTPOINT("cover-filled");
 	fr_lane_commit(&res, FRM_RECORD_TORN);
 }
