@@ -15,7 +15,8 @@
  * JUMPS. A handler that interrupts an emit and leaves by siglongjmp leaves a lane busy behind it. `busy` is the address of
  * the frame that reserved (1: a flightrec_reserve() of the application's, which may last); when the same thread is back in a
  * frame that is no deeper, that frame is gone: the lane is covered and used again. A signal handler on a stack of its own
- * can't compare, and borrows.
+ * can't compare, and borrows. A shared lane is held and not marked while it is being taken or returned: `moving` is the frame
+ * that does this. Until it is gone, a handler leaves lanes of its own thread alone; then those are there for the taking.
  *
  * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
  * the dead thread's last words stay until a whole lane length was written after them (I5). Lanes never used go first,
@@ -64,6 +65,8 @@ struct fr_thread {
 	uint32_t borrowed; /* since the thread last looked for a lane of its own */
 	bool inside;	   /* holds the lock, or waits for it */
 	uint64_t taking;   /* the frame that looks for a lane of its own; 0: none does */
+	uint64_t moving;   /* the frame that borrows or returns a shared lane, `moved`; 0: none does */
+	struct fr_client_lane *moved;
 };
 
 extern struct fr_client *fr_client; /* NULL before the first registration */
@@ -100,9 +103,12 @@ void fr_client_make_room(const char *rings, const char *state, uint64_t needed, 
 /* lanes.c */
 /* The thread's lane, taken if need be, and not busy; or NULL. `here`: FR_FRAME() of whoever emits. */
 struct fr_client_lane *fr_lanes_own(struct fr_client *client, uint64_t here);
-/* A shared lane, held until fr_lanes_return(); or NULL. */
+/* A shared lane, held until fr_lanes_return(); or NULL. fr_lanes_borrowed() says that it is marked busy. */
 struct fr_client_lane *fr_lanes_borrow(struct fr_client *client, uint64_t here);
-void fr_lanes_return(struct fr_client_lane *lane);
+void fr_lanes_borrowed(uint64_t here);
+/* Before its mark goes, and when that is done. */
+void fr_lanes_give_back(struct fr_client_lane *lane, uint64_t here);
+void fr_lanes_return(struct fr_client_lane *lane, uint64_t here);
 int fr_lanes_setup(struct fr_client *client, uint32_t generation); /* after the ring is mapped */
 
 /* provider.c: declares all registered providers in a new ring and opens their gates. The lock is held. */

@@ -56,6 +56,7 @@ static inline void *fill(struct flightrec_slot *slot, struct fr_client_lane *lan
 	uint64_t whole;
 
 	record->time_ns = time_of(lane);
+	FR_TESTPOINT("client-timed");
 	/* event, cpu and tid in one store: the checksum reads them as one word soon, and would wait for three */
 	whole = (uint16_t)id | (uint64_t)current_cpu() << 16 | (uint64_t)fr_thread.tid << 32;
 	memcpy(&record->event, &whole, sizeof(whole));
@@ -82,12 +83,15 @@ void *fr_client_reserve(struct flightrec_slot *slot, struct fr_client *client, u
 		return NULL;
 	}
 	r = fr_lane_reserve_marked(&lane->lane, bytes < FRM_RECORD_MAX ? (uint32_t)bytes : FRM_RECORD_MAX, mark, &res);
-	if (r == 0)
+	if (r == 0) {
+		if (lane->shared)
+			fr_lanes_borrowed(here);
 		return fill(slot, lane, &res, id, session);
+	}
 	if (r == -EMSGSIZE) /* -ENOSPC is counted by the lane */
 		fr_ring_count_loss(&client->ring, FRM_LOSS_DISCARDED_SIZE, 1);
 	if (lane->shared)
-		fr_lanes_return(lane);
+		fr_lanes_return(lane, here);
 	return NULL;
 }
 
@@ -130,17 +134,27 @@ FLIGHTREC_API void *flightrec_reserve_here_(struct flightrec_slot *slot, struct 
 	return reserve(slot, event, session, bytes, FR_FRAME());
 }
 
+static __attribute__((noinline)) void finish_borrowed(const struct flightrec_slot *slot, uint32_t flags)
+{
+	struct fr_client_lane *lane = slot->lane;
+	struct fr_reservation res = { .lane = &lane->lane, .record = slot->record, .size = slot->size };
+	uint64_t here = FR_FRAME();
+
+	if (!lane->shared)
+		return; /* reserved before a fork: the record is the parent's to commit */
+	fr_lanes_give_back(lane, here);
+	fr_lane_commit(&res, flags);
+	FR_TESTPOINT("client-committed");
+	fr_lanes_return(lane, here);
+}
+
 static inline void finish(struct flightrec_slot *slot, uint32_t flags)
 {
 	struct fr_client_lane *lane = slot->lane;
 	struct fr_reservation res = { .lane = &lane->lane, .record = slot->record, .size = slot->size };
 
 	if (__builtin_expect(!lane->own, 0)) {
-		if (!lane->shared)
-			return; /* reserved before a fork: the record is the parent's to commit */
-		fr_lane_commit(&res, flags);
-		FR_TESTPOINT("client-committed");
-		fr_lanes_return(lane);
+		finish_borrowed(slot, flags);
 		return;
 	}
 	fr_lane_commit(&res, flags);

@@ -13,6 +13,7 @@
 
 #include "recorder/client/client.h"
 #include "recorder/core/host.h"
+#include "recorder/core/testpoint.h"
 
 #define LOOK_AGAIN 256 /* a thread without a lane looks for one again after so many borrowed records */
 
@@ -44,6 +45,7 @@ static bool lane_recover(struct fr_client_lane *lane, uint64_t here)
 	if (!frame_is_gone(lane->lane.busy, here))
 		return false;
 	lane->lane.busy = here; /* so that a handler that comes now leaves it alone */
+	FR_TESTPOINT("lane-remarked");
 	fr_barrier_signal();
 	fr_lane_cover_torn(&lane->lane, fr_clock_refresh(&lane->clock));
 	return true;
@@ -60,6 +62,7 @@ static bool lane_take(struct fr_client_lane *lane, uint32_t from, uint32_t tid)
 {
 	if (!fr_cas_acquire(&lane->holder, from, tid))
 		return false;
+	FR_TESTPOINT("lane-taken");
 	if (lane->lane.busy) /* its clock may have been left half-way, too */
 		fr_lane_cover_torn(&lane->lane, fr_clock_refresh(&lane->clock));
 	return true;
@@ -68,7 +71,9 @@ static bool lane_take(struct fr_client_lane *lane, uint32_t from, uint32_t tid)
 static void lane_leave(struct fr_client_lane *lane)
 {
 	fr_store_relaxed(&lane->left_ns, fr_clock_boot_ns());
+	FR_TESTPOINT("lane-dated");
 	fr_store_release(&lane->holder, 0);
+	FR_TESTPOINT("lane-left");
 }
 
 /* Runs when a thread exits; the key's value only makes it run. */
@@ -115,6 +120,9 @@ static struct fr_client_lane *take_own(struct fr_client *client, uint32_t tid)
 	struct fr_client_lane *oldest;
 	uint64_t oldest_left, left;
 
+	for (uint32_t i = 0; i < client->own_count; i++) /* taken once, and then jumped away from this */
+		if (fr_load_relaxed(&client->lane[i].holder) == tid && lane_take(&client->lane[i], tid, tid))
+			return &client->lane[i];
 	do { /* those never used were left at 0 */
 		oldest = NULL;
 		oldest_left = 0;
@@ -161,10 +169,12 @@ static struct fr_client_lane *settle_thread(struct fr_client *client)
 		return NULL;
 	prctl(PR_GET_NAME, name);
 	fr_ring_lane_owner(&client->ring, &lane->lane, lane->owners++, tid, name);
+	FR_TESTPOINT("lane-entered");
 	if (exit_key_made)
 		pthread_setspecific(exit_key, client);
 	fr_barrier_signal();
 	fr_thread.lane = lane;
+	FR_TESTPOINT("lane-settled");
 	return lane;
 }
 
@@ -172,8 +182,11 @@ struct fr_client_lane *fr_lanes_own(struct fr_client *client, uint64_t here)
 {
 	struct fr_client_lane *lane;
 
-	if (fr_thread.taking && !frame_is_gone(fr_thread.taking, here))
-		return NULL; /* a handler that interrupted this */
+	if (fr_thread.taking) {
+		if (!frame_is_gone(fr_thread.taking, here))
+			return NULL; /* a handler that interrupted this */
+		fr_thread.borrowed = 0; /* it was jumped away from: look at once, not some time later */
+	}
 	fr_thread.taking = here;
 	fr_barrier_signal();
 	lane = settle_thread(client);
@@ -182,27 +195,78 @@ struct fr_client_lane *fr_lanes_own(struct fr_client *client, uint64_t here)
 	return lane && (!lane->lane.busy || lane_recover(lane, here)) ? lane : NULL;
 }
 
+/* False: this is a handler that interrupted its own thread while that one moved a lane. */
+static bool move_begins(uint64_t here)
+{
+	if (fr_thread.moving && !frame_is_gone(fr_thread.moving, here))
+		return false;
+	fr_thread.moved = NULL;
+	fr_barrier_signal();
+	fr_thread.moving = here;
+	fr_barrier_signal();
+	return true;
+}
+
+static void move_ends(uint64_t here)
+{
+	fr_barrier_signal();
+	if (fr_thread.moving == here)
+		fr_thread.moving = 0;
+}
+
+/* A shared lane that this thread holds: true when it was jumped away from. `dropped` was being moved then. */
+static bool lane_was_left(const struct fr_client_lane *lane, const struct fr_client_lane *dropped, uint64_t here)
+{
+	return lane == dropped || !lane->lane.busy || frame_is_gone(lane->lane.busy, here);
+}
+
+static bool borrow(struct fr_client_lane *lane, uint32_t from, uint32_t tid, bool alone)
+{
+	if (alone)
+		fr_thread.moved = lane;
+	fr_barrier_signal();
+	return lane_take(lane, from, tid);
+}
+
 struct fr_client_lane *fr_lanes_borrow(struct fr_client *client, uint64_t here)
 {
 	uint32_t tid = own_tid(client), count = client->lane_count - client->own_count;
+	const struct fr_client_lane *dropped = fr_thread.moving ? fr_thread.moved : NULL;
+	bool alone = move_begins(here);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct fr_client_lane *lane = &client->lane[client->own_count + (tid + i) % count];
 
-		if (fr_load_relaxed(&lane->holder) == 0 && lane_take(lane, 0, tid))
+		if (fr_load_relaxed(&lane->holder) == 0 && borrow(lane, 0, tid, alone))
 			return lane;
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct fr_client_lane *lane = &client->lane[client->own_count + i];
 		uint32_t holder = fr_load_relaxed(&lane->holder);
 
-		if (holder == tid ? lane_recover(lane, here) : holder && holder_is_gone(holder) && lane_take(lane, holder, tid))
-			return lane;
+		if (holder == tid ? alone && lane_was_left(lane, dropped, here) : holder && holder_is_gone(holder))
+			if (borrow(lane, holder, tid, alone))
+				return lane;
 	}
+	move_ends(here);
 	return NULL;
 }
 
-void fr_lanes_return(struct fr_client_lane *lane)
+void fr_lanes_borrowed(uint64_t here)
+{
+	move_ends(here);
+}
+
+void fr_lanes_give_back(struct fr_client_lane *lane, uint64_t here)
+{
+	if (move_begins(here))
+		fr_thread.moved = lane;
+	fr_barrier_signal();
+}
+
+void fr_lanes_return(struct fr_client_lane *lane, uint64_t here)
 {
 	fr_store_release(&lane->holder, 0);
+	FR_TESTPOINT("lane-returned");
+	move_ends(here);
 }
