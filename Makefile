@@ -87,6 +87,15 @@ $(O)/$(1): $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3))
 	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3)) $(4) $$(LDLIBS)
 endef
 
+# A program that tests kill or stop inside (recorder/core/testpoint.h), all of it from source:
+#   $(call program_with_testpoints,path,sources,archives,libraries)
+define program_with_testpoints
+$(1)_OBJ := $$(patsubst %.c,$(O)/testpoints/%.o,$(2))
+OBJECTS += $$($(1)_OBJ)
+$(O)/$(1): $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3))
+	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(patsubst %,$(O)/lib%.a,$(3)) $(4) $$(LDLIBS)
+endef
+
 PROGRAMS    :=
 LIBRARIES   :=
 # programs and scripts that `make check` runs (see tests/lib/run-checks.sh), and what these need built besides
@@ -103,6 +112,9 @@ all: $(LIBRARIES) $(PROGRAMS)
 
 $(O)/%.o: %.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/testpoints/%.o: %.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) -DFR_TESTPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)
 

@@ -6,12 +6,10 @@ upload_LINK := $(shell pkg-config --libs libcurl sqlite3 libzstd)
 $(eval $(call program,tests/upload/fill,tests/upload/fill.c,fr_pstore fr_core))
 $(eval $(call program,tests/upload/hostile,tests/upload/hostile.c,fr_uploader fr_core,$(upload_LINK)))
 
-# `flightrec` with FR_TESTPOINTS; the rule for $(O)/testpoints/ is in tests/daemon/module.mk
-upload_tp_OBJ := $(patsubst %.c,$(O)/testpoints/%.o,$(wildcard uploader/*.c))
-OBJECTS += $(upload_tp_OBJ)
+# `flightrec`, all of it with FR_TESTPOINTS
 $(O)/testpoints/uploader/schema.o: $(O)/schemas/index_sql.h
-$(O)/tests/upload/flightrec-testpoints: $(upload_tp_OBJ) $(cli_SRC:%.c=$(O)/%.o) $(filter-out $(O)/libfr_uploader.a,$(cli_LIBS:%=$(O)/lib%.a))
-	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(cli_LINK) $(LDLIBS)
+$(eval $(call program_with_testpoints,tests/upload/flightrec-testpoints,$(cli_SRC) \
+	$(wildcard recorder/core/*.c recorder/client/*.c pstore/*.c uploader/*.c),,$(cli_LINK)))
 
 ifeq ($(call has,cmocka),yes)
 $(eval $(call program,tests/upload/test_collector,tests/upload/test_collector.c tests/unit/unit_batch.c \
