@@ -80,6 +80,7 @@ enum {
 	ORACLE_NEVER_LAPPED = 2, /* and nothing was overwritten: all numbers from 0 */
 	ORACLE_CLOSED = 4,	/* the writer left in order */
 	ORACLE_EXTRA = 8,	/* events of other kinds may be there */
+	ORACLE_MAYBE_CLOSED = 16, /* it may have left in order, or not */
 };
 /* Judges the ring the witness names. Ends the test if anything is wrong. */
 struct verdict oracle_judge(const struct witness *witness, unsigned threads, unsigned flags);

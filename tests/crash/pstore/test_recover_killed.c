@@ -17,13 +17,9 @@
 #define PANIC "Panic#2 Part1\n<4>[   12.400000] odd\n<0>[   13.000001] Kernel panic - not syncing: killed\n"
 #define OOPS  "Oops#1 Part1\n<6>[    1.000000] long ago\n<4>[   12.400000] odd\n<4>[   12.500000] Oops: 0002 [#1]\n"
 
-/* Each FR_TESTPOINT on the way of evidence; the test fails when one is never reached. */
-static const char *const points[] = {
-	"boots-numbered", "attempt-marked", "ring-judged", "attempt-cleared", "segment-created", "segment-written", "segment-synced",
-	"segment-renamed", "segment-sealed", "cursor-stored", "ring-copied", "ring-released", "cursor-dropped", "put-written",
-	"put-renamed", "quarantine-explained", "quarantine-moved", "quarantine-copied", "quarantine-done", "evidence-parsed",
-	"dump-written", "harvest-noted", "evidence-released",
-};
+/* Each FR_TESTPOINT on the way of evidence (tests/lib/testpoints.sh); the test fails when one is never reached. */
+static char points[64][48];
+static size_t point_count;
 
 static char outside[64]; /* rings on another file system */
 
@@ -270,7 +266,7 @@ TEST(test_killed_after_any_side_effect_and_run_again_recovery_ends_the_same)
 
 	make_evidence(&evidence);
 	outcome_undisturbed(&evidence, &want);
-	for (size_t i = 0; i < COUNT(points); i++) {
+	for (size_t i = 0; i < point_count; i++) {
 		unsigned times = 1;
 
 		while (killed_at(&evidence, &want, points[i], times, NULL))
@@ -291,8 +287,8 @@ TEST(test_killed_twice_in_different_places_it_ends_the_same)
 	make_evidence(&evidence);
 	outcome_undisturbed(&evidence, &want);
 	/* where one kill leaves a mark, the second has to be elsewhere: two in the same file are what poison looks like */
-	for (size_t i = 0; i < COUNT(points); i++)
-		killed_at(&evidence, &want, points[i], 1, points[(i + 7) % COUNT(points)]);
+	for (size_t i = 0; i < point_count; i++)
+		killed_at(&evidence, &want, points[i], 1, points[(i + 7) % point_count]);
 	forget(&want);
 	for (size_t i = 0; i < COUNT(evidence.ring); i++)
 		free(evidence.ring[i].bytes);
@@ -337,6 +333,15 @@ TEST(test_a_reader_that_crashes_costs_what_it_crashed_in_and_nothing_else)
 		free(evidence.ring[i].bytes);
 }
 
+static bool read_points(void)
+{
+	FILE *list = popen("tests/lib/testpoints.sh evidence", "r");
+
+	while (list && point_count < COUNT(points) && fscanf(list, "%47s", points[point_count]) == 1)
+		point_count++;
+	return list && pclose(list) == 0 && point_count > 1 && point_count < COUNT(points);
+}
+
 static int make_outside(void **state UNUSED)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -344,7 +349,7 @@ static int make_outside(void **state UNUSED)
 	snprintf(outside, sizeof(outside), "%.40s/fr-outside-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 1); /* hundreds of runs, each with dozens of fsyncs */
-	return mkdtemp(outside) ? 0 : -1;
+	return read_points() && mkdtemp(outside) ? 0 : -1;
 }
 
 static int remove_outside(void **state UNUSED)
