@@ -13,11 +13,12 @@
 
 #define TEMPORARY ".tmp"
 
+/* What is moved into a folder is as durable as the folder's own name. */
 static int open_below(int dir, const char *name, int *ret_fd)
 {
 	int fd;
 
-	if (mkdirat(dir, name, 0770) < 0 && errno != EEXIST)
+	if (mkdirat(dir, name, 0770) == 0 ? fsync(dir) < 0 : errno != EEXIST)
 		return -errno;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

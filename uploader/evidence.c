@@ -38,26 +38,7 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-static int sync_parent(const char *path)
-{
-	char parent[FR_PATH_MAX];
-	char *slash;
-	int fd, r;
-
-	snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (!slash)
-		return 0;
-	*slash = 0;
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return r;
-}
-
-/* True when the file does not end with a line feed: an append was cut short. */
+/* False: an append was cut short. */
 static bool ends_in_a_line(int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -70,7 +51,6 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		       size_t count)
 {
 	char path[FR_PATH_MAX], line[LINE_MAX_BYTES], boot[33], ring[33];
-	bool fresh;
 	char *text;
 	size_t size;
 	FILE *stream;
@@ -89,9 +69,10 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		r = -errno;
 		goto out;
 	}
-	fresh = lseek(fd, 0, SEEK_END) == 0;
-	if (fresh)
+	if (lseek(fd, 0, SEEK_END) == 0) { /* its name first: where something is written, the name is durable */
 		(void)!fchmod(fd, fr_path_file_mode(state_dir));
+		r = fr_path_sync_parent(path);
+	}
 	if (!ends_in_a_line(fd))
 		fputc('\n', stream);
 	for (size_t i = 0; i < count; i++) {
@@ -104,13 +85,12 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 				  (uint64_t)time(NULL));
 		fprintf(stream, "%s %08" PRIx32 "\n", line, fr_crc32c(0, line, (size_t)length));
 	}
-	r = fflush(stream) == 0 ? 0 : -ENOMEM;
+	if (fflush(stream) != 0)
+		r = -ENOMEM;
 	if (!r)
 		r = write_all(fd, text, size);
 	if (!r && fdatasync(fd) < 0)
 		r = -errno;
-	if (!r && fresh)
-		r = sync_parent(path);
 	close(fd);
 out:
 	fclose(stream);

@@ -88,23 +88,23 @@ int fr_host_machine_id(uint8_t machine_id[16])
 	return read_id("/etc/machine-id", machine_id) < 0 ? -ENOENT : 0;
 }
 
-/* Looks for a boot in the text of STATE/boots; counts the lines' highest number on the way. */
-static uint64_t find_boot(const char *text, const char *hex, uint64_t *highest)
+/* Looks for a boot in the file's text; counts the lines' highest number on the way. A power cut may leave anything in a line. */
+static uint64_t find_boot(const char *text, const char *end, const char *hex, uint64_t *highest)
 {
 	uint64_t found = 0;
 
-	for (const char *line = text; *line;) {
-		char *end;
-		unsigned long long number = strtoull(line, &end, 10);
+	while (text < end) {
+		const char *line_end = memchr(text, '\n', (size_t)(end - text));
+		char *word;
+		unsigned long long number = strtoull(text, &word, 10);
 
-		if (end != line && *end == ' ') {
+		if (word != text && *word == ' ') {
 			if (number > *highest)
 				*highest = number;
-			if (!strncmp(end + 1, hex, 32))
+			if (!strncmp(word + 1, hex, 32))
 				found = number;
 		}
-		line += strcspn(line, "\n");
-		line += *line == '\n';
+		text = line_end ? line_end + 1 : end;
 	}
 	return found;
 }
@@ -138,6 +138,8 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 	if (fd < 0)
 		return 0;
 	locked = fr_host_lock(fd);
+	if (fstat(fd, &st) == 0 && !st.st_size)
+		fr_path_sync(state_dir); /* its name first: where a line is, the file outlives a power cut */
 	/* a file that says more than 16 million boots is not ours */
 	if (fstat(fd, &st) < 0 || st.st_size > 1 << 30)
 		goto out;
@@ -145,7 +147,7 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 	text = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* no allocator: see above */
 	if (text == MAP_FAILED || pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
 		goto out;
-	number = find_boot(text, hex, &highest);
+	number = find_boot(text, text + st.st_size, hex, &highest);
 	if (!number && locked) {
 		bool torn = st.st_size > 0 && text[st.st_size - 1] != '\n'; /* a line cut by a crash: start afresh after it */
 		int n = snprintf(line, sizeof(line), "%s%llu %s %llu\n", torn ? "\n" : "", (unsigned long long)highest + 1, hex,

@@ -3,6 +3,7 @@
 #include "recorder/core/paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,10 +53,35 @@ int fr_path_runtime(char *buf, size_t size, const char *below)
 	return base ? join(buf, size, base, "/flightrec", below) : fr_path_state(buf, size, below);
 }
 
+int fr_path_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+int fr_path_sync_parent(const char *path)
+{
+	char parent[FR_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	if (n >= sizeof(parent))
+		return -ENAMETOOLONG;
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	return fr_path_sync(n ? parent : slash ? "/" : ".");
+}
+
 int fr_path_make(const char *path, mode_t mode)
 {
 	char buf[FR_PATH_MAX];
 	size_t n = strlen(path);
+	int r = 0;
 
 	if (n >= sizeof(buf))
 		return -ENAMETOOLONG;
@@ -64,8 +90,12 @@ int fr_path_make(const char *path, mode_t mode)
 		if (buf[i] != '/' && buf[i] != '\0')
 			continue;
 		buf[i] = '\0';
-		if (mkdir(buf, mode) < 0 && errno != EEXIST)
+		if (mkdir(buf, mode) == 0)
+			r = fr_path_sync_parent(buf);
+		else if (errno != EEXIST)
 			return -errno;
+		if (r < 0 && r != -EACCES && r != -EINVAL) /* EINVAL: not a thing of this file system */
+			return r;
 		buf[i] = path[i];
 	}
 	return 0;

@@ -18,7 +18,11 @@
 
 int fr_path_state(char *buf, size_t size, const char *below);   /* "" or "rings" ...; -ENAMETOOLONG, -ENOENT no home */
 int fr_path_runtime(char *buf, size_t size, const char *below);
-int fr_path_make(const char *path, mode_t mode); /* mkdir -p; 0 when it exists */
+/* mkdir -p; 0 when it exists. What is made here is durable on return, as far as the directories above may be read. */
+int fr_path_make(const char *path, mode_t mode);
+int fr_path_sync(const char *path); /* fsync of a file, or of a directory: of the names in it */
+/* The same of the directory that holds the file: of the file's name. */
+int fr_path_sync_parent(const char *path);
 /* Mode for a file that whoever may write in `dir` may write, too: 0660 where its group may, else 0640. */
 mode_t fr_path_file_mode(const char *dir);
 
