@@ -3,8 +3,8 @@
  * index.c - the life of index.db; see index.h.
  *
  * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes the old one's -wal and
- * -shm and renames. All under the lock, so that no writer is between; a crash leaves the old index, or the old
- * one without its last transactions, which the next update brings back, or the new one. A reader keeps the file it opened.
+ * -shm, syncs the directory and renames. All under the lock, so that no writer is between; a crash leaves the old index, or the
+ * old one without its last transactions, which the next update brings back, or the new one. A reader keeps the file it opened.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -556,17 +556,6 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	return 0;
 }
 
-static int sync_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return r;
-}
-
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	char path[FR_PATH_MAX + 16], name[FR_PATH_MAX + 32];
@@ -579,7 +568,7 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 	r = fr_index_update(index, ret_stats);
 	close_db(index); /* the last connection: the journal goes into the file */
 	if (!r)
-		r = sync_file(index->path);
+		r = fr_path_sync(index->path);
 	FR_TESTPOINT("rebuild-made");
 	if (!r) {
 		snprintf(path, sizeof(path), "%s/index.db", state_dir);
@@ -587,11 +576,12 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 		unlink(name);
 		snprintf(name, sizeof(name), "%s-shm", path);
 		unlink(name);
+		r = fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
 		FR_TESTPOINT("rebuild-unlinked");
-		if (rename(index->path, path) < 0)
+		if (!r && rename(index->path, path) < 0)
 			r = -errno;
 		if (!r)
-			r = sync_file(state_dir);
+			r = fr_path_sync(state_dir);
 	} else {
 		remove_db(index->path);
 	}
