@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* forget.c - what a segment holds, and the way its rows go again; see ingest.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "uploader/ingest.h"
@@ -30,6 +31,8 @@ int fr_ingest_present(struct fr_index *index, int64_t ring, uint32_t lane, int64
 	fr_ranges_tidy(set);
 	return r;
 }
+
+#define PURGE_WANTED "purge" /* in table progress: a segment was forgotten since the last one */
 
 /* Removes the events with these numbers. */
 static int remove_events(struct fr_index *index, int64_t ring, uint32_t lane, const struct fr_ranges *numbers,
@@ -181,23 +184,47 @@ int fr_ingest_forget(struct fr_index *index, int64_t segment, uint64_t *ret_even
 		r = fr_ingest_only_in(index, segment, forget_lane, &forgetting);
 	if (!r)
 		r = forget_rows(index, segment);
+	if (!r)
+		r = fr_db_set_progress(index, PURGE_WANTED, 1);
 	*ret_events = forgetting.events;
 	return r < 0 ? r : fr_ledger_ring(index, ring_id);
 }
 
+/*
+ * The marks of a ring go with its last segment. They are what keeps its events from being sent again, so the segment must not
+ * come back: whatever is gone from the spool is gone for good first.
+ */
 int fr_ingest_purge(struct fr_index *index)
 {
-	return fr_db_exec(index,
-			  "DELETE FROM mark WHERE ring_id IN (SELECT ring_id FROM ring"
-			  "	WHERE id NOT IN (SELECT ring FROM segment WHERE ring IS NOT NULL));"
-			  "DELETE FROM ring WHERE id NOT IN (SELECT ring FROM segment WHERE ring IS NOT NULL);"
-			  "DELETE FROM stream WHERE ring NOT IN (SELECT id FROM ring);"
-			  "DELETE FROM process WHERE id NOT IN (SELECT process FROM ring)"
-			  "	AND id NOT IN (SELECT process FROM segment_process);"
-			  "DELETE FROM descriptor WHERE id NOT IN (SELECT descriptor FROM segment_descriptor);"
-			  "DELETE FROM provider WHERE id NOT IN (SELECT provider FROM descriptor)"
-			  "	AND id NOT IN (SELECT provider FROM session WHERE provider IS NOT NULL);"
-			  "DELETE FROM incident WHERE boot NOT IN (SELECT boot FROM ring);"
-			  "DELETE FROM stale WHERE boot NOT IN (SELECT boot FROM ring);"
-			  "DELETE FROM boot WHERE id NOT IN (SELECT boot FROM ring);");
+	static const char unreferenced[] =
+		"DELETE FROM mark WHERE ring_id IN (SELECT ring_id FROM ring"
+		"	WHERE id NOT IN (SELECT ring FROM segment WHERE ring IS NOT NULL));"
+		"DELETE FROM ring WHERE id NOT IN (SELECT ring FROM segment WHERE ring IS NOT NULL);"
+		"DELETE FROM stream WHERE ring NOT IN (SELECT id FROM ring);"
+		"DELETE FROM process WHERE id NOT IN (SELECT process FROM ring)"
+		"	AND id NOT IN (SELECT process FROM segment_process);"
+		"DELETE FROM descriptor WHERE id NOT IN (SELECT descriptor FROM segment_descriptor);"
+		"DELETE FROM provider WHERE id NOT IN (SELECT provider FROM descriptor)"
+		"	AND id NOT IN (SELECT provider FROM session WHERE provider IS NOT NULL);"
+		"DELETE FROM incident WHERE boot NOT IN (SELECT boot FROM ring);"
+		"DELETE FROM stale WHERE boot NOT IN (SELECT boot FROM ring);"
+		"DELETE FROM boot WHERE id NOT IN (SELECT boot FROM ring);";
+	char spool[FR_PATH_MAX + 8];
+	uint64_t wanted;
+	int r = fr_db_progress(index, PURGE_WANTED, &wanted);
+
+	if (r < 0 || !wanted)
+		return r;
+	snprintf(spool, sizeof(spool), "%s/spool", index->state);
+	r = fr_path_sync(spool);
+	if (!r || r == -ENOENT)
+		r = fr_db_begin(index);
+	if (!r)
+		r = fr_db_exec(index, unreferenced);
+	if (!r)
+		r = fr_db_set_progress(index, PURGE_WANTED, 0);
+	if (!r)
+		r = fr_db_commit(index);
+	fr_db_rollback(index);
+	return r;
 }

@@ -387,13 +387,6 @@ static int forget_gone(struct fr_index *index, const struct files *files)
 		if (!r)
 			r = fr_db_commit(index);
 	}
-	if (!r && count) {
-		r = fr_db_begin(index);
-		if (!r)
-			r = fr_ingest_purge(index);
-		if (!r)
-			r = fr_db_commit(index);
-	}
 	fr_db_rollback(index);
 	free(ids);
 	return r;
@@ -516,6 +509,8 @@ static int update(struct fr_index *index, struct fr_index_stats *stats)
 		r = fr_marks_read(index); /* before ingest: what retention dropped is no gap */
 	if (!r)
 		r = ingest_new(index, &files, stats);
+	if (!r)
+		r = fr_ingest_purge(index); /* after it: a ring of which a segment came back keeps its marks */
 	if (!r)
 		r = fr_derive_incidents(index);
 	if (!r)

@@ -288,12 +288,7 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 		stats.bytes_after = measure(index);
 	}
 	if (!r && stats.segments) {
-		r = fr_db_begin(index);
-		if (!r)
-			r = fr_ingest_purge(index);
-		if (!r)
-			r = fr_db_commit(index);
-		fr_db_rollback(index);
+		r = fr_ingest_purge(index);
 		if (!r)
 			r = fr_derive_incidents(index);
 		if (!r)
