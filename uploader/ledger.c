@@ -43,6 +43,7 @@ static int put_losses(struct ledger *ledger, int64_t lane, int cause, const stru
 
 static int read_dropped(struct ledger *ledger, uint32_t lane, struct fr_ranges *all, struct fr_ranges *unsent)
 {
+	struct fr_ranges sent FR_RANGES = { 0 };
 	FR_STMT find = NULL;
 	int r = fr_db_prepare(ledger->index, "SELECT first, last, cause = -3 FROM dropped"
 			      " WHERE ring_id = ? AND lane = ? AND cause < -1", &find);
@@ -55,14 +56,16 @@ static int read_dropped(struct ledger *ledger, uint32_t lane, struct fr_ranges *
 		uint64_t first = (uint64_t)sqlite3_column_int64(find, 0), last = (uint64_t)sqlite3_column_int64(find, 1);
 
 		r = fr_ranges_add(all, first, last);
-		if (!r && !sqlite3_column_int(find, 2))
-			r = fr_ranges_add(unsent, first, last);
+		if (!r)
+			r = fr_ranges_add(sqlite3_column_int(find, 2) ? &sent : unsent, first, last);
 		if (r < 0)
 			return r;
 	}
 	fr_ranges_tidy(all);
 	fr_ranges_tidy(unsent);
-	return r;
+	fr_ranges_tidy(&sent);
+	/* what came back (retention was cut off between its log and the file), was sent, and was dropped once more is no loss */
+	return r < 0 ? r : fr_ranges_subtract(unsent, &sent);
 }
 
 struct claims {
