@@ -2,9 +2,9 @@
 /*
  * index.c - the life of index.db; see index.h.
  *
- * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes the old one's -wal and
- * -shm, syncs the directory and renames. All under the lock, so that no writer is between; a crash leaves the old index, or the
- * old one without its last transactions, which the next update brings back, or the new one. A reader keeps the file it opened.
+ * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes the old one's -wal and -shm
+ * (before them the old one, if its -wal holds anything), syncs the directory and renames; all under the lock. A crash leaves the
+ * old index, none, or the new one, never a mixture. A reader keeps the file it opened.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -216,7 +216,7 @@ static int set_aside(struct fr_index *index)
 	if (rename(index->path, name) < 0 && errno != ENOENT)
 		return -errno;
 	remove_db(index->path);
-	return 0;
+	return fr_path_sync(index->state); /* a journal that came back would be taken for the new one's, too */
 }
 
 int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
@@ -551,9 +551,27 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	return 0;
 }
 
+/* Without its journal the old file may be half of this and half of that: so if there is one, the file goes first. */
+static int clear_the_way(const char *state_dir, const char *path)
+{
+	char wal[FR_PATH_MAX + 32], shm[FR_PATH_MAX + 32];
+	struct stat st;
+	int r = 0;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	snprintf(shm, sizeof(shm), "%s-shm", path);
+	if (stat(wal, &st) == 0 && st.st_size)
+		r = unlink(path) < 0 && errno != ENOENT ? -errno : fr_path_sync(state_dir);
+	if (r < 0)
+		return r;
+	unlink(wal);
+	unlink(shm);
+	return fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
+}
+
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
-	char path[FR_PATH_MAX + 16], name[FR_PATH_MAX + 32];
+	char path[FR_PATH_MAX + 16];
 	struct fr_index *index;
 	int r = fr_index_open(state_dir, FR_INDEX_REBUILD, &index);
 
@@ -567,11 +585,7 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 	FR_TESTPOINT("rebuild-made");
 	if (!r) {
 		snprintf(path, sizeof(path), "%s/index.db", state_dir);
-		snprintf(name, sizeof(name), "%s-wal", path);
-		unlink(name);
-		snprintf(name, sizeof(name), "%s-shm", path);
-		unlink(name);
-		r = fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
+		r = clear_the_way(state_dir, path);
 		FR_TESTPOINT("rebuild-unlinked");
 		if (!r && rename(index->path, path) < 0)
 			r = -errno;
