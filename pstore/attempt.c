@@ -46,7 +46,10 @@ int fr_attempt_begin(const struct fr_spool *spool, const char *source, const str
 
 	fr_spool_name(name, source);
 	n = snprintf(text, sizeof(text), "unfinished %u by %d\n", earlier->unfinished + 1, (int)getpid());
-	error = fr_spool_put(spool->attempts, name, text, (size_t)n, true);
+	/* of the first mark it is enough that there is one, whatever a power cut leaves in it */
+	error = fr_spool_put(spool->attempts, name, text, (size_t)n, earlier->unfinished > 0);
+	if (!error && !earlier->unfinished && fsync(spool->attempts) < 0)
+		error = -errno;
 	FR_TESTPOINT("attempt-marked");
 	return error;
 }
@@ -55,9 +58,9 @@ void fr_attempt_end(const struct fr_spool *spool, const char *source)
 {
 	char name[FR_SPOOL_NAME];
 
-	/* not synced: a mark that comes back after a power cut costs one cautious try, not the evidence */
+	/* durable: two marks that come back after two power cuts, each while the copy was being written, would look like poison */
 	fr_spool_name(name, source);
-	fr_spool_drop(spool->attempts, name, false);
+	fr_spool_drop(spool->attempts, name, true);
 	FR_TESTPOINT("attempt-cleared");
 }
 
