@@ -171,19 +171,19 @@ int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_
 		from = to = 0; /* not the file it was */
 	if (fseeko(stream, (off_t)from, SEEK_SET) < 0)
 		r = -errno;
-	while (!r && fgets(text, sizeof(text), stream)) {
-		size_t size = strlen(text);
-		bool whole = size && text[size - 1] == '\n';
+	/* a power cut may leave zeros, so it is not strlen() that tells where a line ends */
+	while (!r && fgets(memset(text, ' ', sizeof(text)), sizeof(text), stream)) {
+		char *end = memchr(text, '\n', sizeof(text));
 
-		if (!whole && feof(stream))
+		if (!end && feof(stream))
 			break; /* being written, or cut short: what follows it begins a line */
 		to = (uint64_t)ftello(stream);
-		if (whole && !skipping) {
-			text[size - 1] = 0;
+		if (end && !skipping) {
+			*end = 0;
 			if (parse(text, &word, &range, &time))
 				r = line(data, word, &range, time);
 		}
-		skipping = !whole; /* the rest of an overlong line, or a line with a NUL in it */
+		skipping = !end; /* the rest of an overlong line */
 	}
 	if (!r && ferror(stream))
 		r = -EIO;
