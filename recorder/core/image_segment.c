@@ -4,8 +4,9 @@
  *
  * The seal is the file's last chunk, so it is looked for at the end. A chunk whose checksum fails ends nothing: the next one is
  * where its header says, if one holds there, else the next place where one holds. What lies in between is read for what it
- * claims to be, as far as entries prove themselves: the superblock, descriptors, the records of a lane. What a lane's chunk
- * promised and does not hold is counted as damaged. The losses that salvage named are taken as they stand.
+ * claims to be, as far as entries prove themselves: the superblock, descriptors, the records of a lane. How many records are
+ * missing the seal tells; in which lane, what the lanes' chunks promised and do not hold. All that is counted as damaged. The
+ * losses that salvage named are taken as they stand.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -106,7 +107,9 @@ static int read_chunk_meta(struct fr_image *image, const struct frm_chunk *chunk
 	return r;
 }
 
-static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk, uint64_t size, bool holds)
+/* `shortage`, by lane: records that its chunk promised and does not hold. */
+static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk, uint64_t size, bool holds,
+			   uint64_t shortage[FRM_LANES_MAX])
 {
 	const struct frm_chunk_lane *lane = (const struct frm_chunk_lane *)(chunk + 1);
 	struct fr_lane_info *info;
@@ -132,12 +135,30 @@ static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk
 	promised = (size - sizeof(*lane)) / sizeof(struct frm_record);
 	if (lane->record_count < promised) /* the number itself may be what is damaged */
 		promised = lane->record_count;
-	if (r == 0 && info->records < promised) {
-		struct fr_loss loss = { .lane = info->readable ? lane->lane : FRM_LANE_NONE,
-					.cause = FRM_LOSS_DAMAGED,
-					.count = promised - info->records };
+	if (info->readable && info->records < promised)
+		shortage[lane->lane] = promised - info->records;
+	return r;
+}
 
-		r = fr_image_add_loss(image, &loss);
+/*
+ * What is missing of the seal's count. A promise may itself be damaged, so no more than that is believed of it; and of a chunk whose
+ * beginning can't be found, because the one before it is damaged as well, only the seal knows.
+ */
+static int tell_shortage(struct fr_image *image, const uint64_t shortage[FRM_LANES_MAX], uint64_t sealed)
+{
+	uint64_t missing = sealed;
+	int r = 0;
+
+	for (uint32_t i = 0; i < image->super.lane_count; i++)
+		missing -= image->lanes[i].info.records < missing ? image->lanes[i].info.records : missing;
+	for (uint32_t i = 0; i <= image->super.lane_count && missing && r == 0; i++) {
+		bool known = i < image->super.lane_count;
+		uint64_t count = known && shortage[i] < missing ? shortage[i] : missing;
+		struct fr_loss loss = { .lane = known ? i : FRM_LANE_NONE, .cause = FRM_LOSS_DAMAGED, .count = count };
+
+		missing -= count;
+		if (count)
+			r = fr_image_add_loss(image, &loss);
 	}
 	return r;
 }
@@ -187,6 +208,7 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 	const struct frm_segment *segment = (const struct frm_segment *)image->bytes;
 	struct patience patience = { 16 * (uint64_t)size };
 	uint64_t at = sizeof(*segment), end, texts = 0;
+	uint64_t shortage[FRM_LANES_MAX] = { 0 };
 	int r = 0;
 
 	if (size < sizeof(*segment))
@@ -217,7 +239,7 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 		if (!image->meta) /* the meta comes first, or nothing can be judged */
 			r = chunk->type == FRM_CHUNK_META || !holds ? read_chunk_meta(image, chunk, body) : -EBADMSG;
 		else if (chunk->type == FRM_CHUNK_LANE)
-			r = read_chunk_lane(image, chunk, body, holds);
+			r = read_chunk_lane(image, chunk, body, holds, shortage);
 		else if (chunk->type == FRM_CHUNK_LOSSES && holds)
 			r = read_chunk_losses(image, chunk);
 		else if (chunk->type == FRM_CHUNK_TEXT && holds)
@@ -226,6 +248,8 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 	}
 	if (r == 0 && !image->meta)
 		r = -EBADMSG;
+	if (r == 0)
+		r = tell_shortage(image, shortage, ((const struct frm_seal *)(image->bytes + end + sizeof(struct frm_chunk)))->records);
 	for (size_t i = 0; r == 0 && i < image->super.lane_count; i++) { /* without a chunk: it had nothing */
 		image->lanes[i].info.readable = true;
 		image->lanes[i].info.data_size = fr_super_lane_data(&image->super);

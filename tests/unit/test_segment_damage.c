@@ -126,6 +126,35 @@ static bool is_padding(size_t byte)
 	return false;
 }
 
+static uint64_t told_damaged(const struct fr_image *image)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < fr_image_loss_count(image); i++)
+		count += fr_image_loss(image, i)->cause == FRM_LOSS_DAMAGED ? fr_image_loss(image, i)->count : 0;
+	return count;
+}
+
+/* With those that are no events: given back, or torn. */
+static uint64_t all_records(const struct fr_image *image)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < fr_image_lane_count(image); i++)
+		count += fr_image_lane(image, i)->records;
+	return count;
+}
+
+/* What is missing is told, and no more. */
+static void assert_told(const struct fr_image *image, size_t byte)
+{
+	uint64_t gone = all_records(whole) - all_records(image);
+
+	if (told_damaged(image) != told_damaged(whole) + gone)
+		fail_msg("byte %zu: %llu records are missing, %llu told", byte, (unsigned long long)gone,
+			 (unsigned long long)(told_damaged(image) - told_damaged(whole)));
+}
+
 static void flip(uint64_t i)
 {
 	struct fr_image *image = NULL;
@@ -151,6 +180,7 @@ static void flip(uint64_t i)
 	gone = missing(image);
 	if (gone > may_cost(byte))
 		fail_msg("bit %u of byte %zu costs %zu records", (unsigned)(bit % 8), byte, gone);
+	assert_told(image, byte);
 	fr_image_close(image);
 }
 
@@ -170,6 +200,35 @@ static void cut(uint64_t i)
 	if (r == 0)
 		fail_msg("%llu bytes of %zu are taken for a segment", (unsigned long long)(i * step), size);
 	assert_true(r == -EBADMSG || r == -ENODATA);
+}
+
+/* The heads of two chunks that lie side by side: that of the second can't be found, and a lane is hidden. */
+TEST(test_I9_what_two_damaged_neighbours_hide_is_counted)
+{
+	size_t at = sizeof(struct frm_segment), hidden = 0;
+
+	while (at < size) {
+		struct frm_chunk *chunk = (struct frm_chunk *)(bytes + at), *next, kept[2];
+		size_t after = at + ((chunk->size + 7) & ~7ull);
+		struct fr_image *image;
+
+		next = (struct frm_chunk *)(bytes + after);
+		if (after < size && chunk->type == FRM_CHUNK_LANE && next->type == FRM_CHUNK_LANE) {
+			kept[0] = *chunk;
+			kept[1] = *next;
+			memset(chunk, 0xff, sizeof(*chunk));
+			memset(next, 0xff, sizeof(*next));
+			chunk->type = FRM_CHUNK_LANE;
+			assert_int_equal(fr_image_from_memory(bytes, size, 0, &image), 0);
+			*chunk = kept[0];
+			*next = kept[1];
+			hidden += missing(image);
+			assert_told(image, at);
+			fr_image_close(image);
+		}
+		at = after;
+	}
+	assert_true(hidden);
 }
 
 TEST(test_I19_no_prefix_of_a_segment_is_a_segment)
@@ -194,6 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I9_every_single_flipped_bit_of_a_segment),
+		cmocka_unit_test(test_I9_what_two_damaged_neighbours_hide_is_counted),
 		cmocka_unit_test(test_I19_no_prefix_of_a_segment_is_a_segment),
 		cmocka_unit_test(test_I19_a_segment_with_something_behind_its_seal_is_none),
 	};
