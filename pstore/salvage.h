@@ -8,9 +8,10 @@
  *
  *	1. attempt marked, durably		a second crash in the same file sets it aside
  *	2. image copied by pread and judged
- *	3. attempt cleared			the dangerous part is over
+ *	3. attempt cleared, durably		the dangerous part is over; what comes now is nobody's poison
  *	4. segment written, synced, renamed, directory synced	(recorder/core/segment.h)
- *	5. cursor stored			a shortcut; without it the segments tell the same
+ *	5. cursor stored			a shortcut; without it the segments tell the same (durably when the ring lives
+ *						on, or was copied in parts: retention may drop those segments)
  *	6. ring unlinked, its directory synced	(not when it lives on)
  *	7. cursor dropped
  *
