@@ -13,7 +13,7 @@
  * there, or not, or in part, in any order. So a folder's name is synced when the folder is made, a file before it is renamed, and
  * the directory after that; only then may what it was made of go. Of these files, segments, notes in harvested/, the quarantine and
  * marks are durable when the call that makes them returns, and a mark is cleared as durably. A cursor is durable where segments
- * that say the same may have been dropped meanwhile: when its ring lives on, or has lived on. tests/torture/ holds all of it to this.
+ * that say the same may have been dropped meanwhile: when its ring lives on, or has lived on. tests/torture/power_cut/ holds all of it to this.
  */
 #ifndef PSTORE_SPOOL_H
 #define PSTORE_SPOOL_H
