@@ -104,6 +104,7 @@ static int emit_pairs(struct emit *emit, char **pairs, int count)
 	struct fr_value value[FR_FIELDS_MAX] = { { 0 } };
 	struct flightrec_slot slot;
 	void *payload;
+	int result;
 
 	if (count > FR_FIELDS_MAX)
 		return fr_usage("emit", "emit: an event has at most %d fields", FR_FIELDS_MAX);
@@ -127,9 +128,9 @@ static int emit_pairs(struct emit *emit, char **pairs, int count)
 	if (!payload)
 		return -ENOBUFS;
 	fr_encode(value, (unsigned)count, payload);
-	flightrec_commit(&slot);
-	emit->done++;
-	return 0;
+	result = emit->level == FLIGHTREC_CRITICAL ? flightrec_commit_durable(&slot) : flightrec_commit(&slot);
+	emit->done += result == 0;
+	return result;
 }
 
 static int emit_text(struct emit *emit, const char *text, size_t size)
@@ -211,6 +212,8 @@ static int record(struct emit *emit, char **rest, int count)
 	flightrec_unregister(&emit->provider);
 	if (result > 0)
 		return result;
+	if (result < 0 && result != -ENOBUFS)
+		return fr_fail("recorded, but not on the disk yet: %s; a power cut may still take it", fr_why(result));
 	if (result < 0)
 		return fr_fail("could not be recorded: it is larger than the ring takes; FLIGHTREC_RING_SIZE=4M makes a larger one");
 	if (emit->shut)

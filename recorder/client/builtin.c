@@ -46,7 +46,7 @@ static int builtin_id(struct fr_client *client, struct flightrec_provider *provi
 	event.level = (uint8_t)level;
 	r = fr_catalogue_declare_event(&client->ring, provider->id, &event);
 	if (r > 0)
-		fr_store_relaxed(known, client->generation << 16 | (uint32_t)r);
+		fr_store_release(known, client->generation << 16 | (uint32_t)r); /* pairs with durable.c */
 	return r;
 }
 
@@ -56,7 +56,7 @@ int fr_builtin_emit(struct flightrec_provider *provider, enum fr_builtin which, 
 	struct fr_client *client = fr_client;
 	struct flightrec_slot slot;
 	void *payload;
-	int id;
+	int id, r;
 	FR_KEEP_ERRNO;
 
 	if (!client || !provider->references)
@@ -69,8 +69,8 @@ int fr_builtin_emit(struct flightrec_provider *provider, enum fr_builtin which, 
 	if (!payload)
 		return -ENOBUFS;
 	fr_encode(values, count, payload);
-	flightrec_commit(&slot);
-	return 1;
+	r = level == FLIGHTREC_CRITICAL ? flightrec_commit_durable(&slot) : flightrec_commit(&slot);
+	return r < 0 ? r : 1;
 }
 
 static struct fr_value text_value(const char *text, size_t size)

@@ -40,6 +40,7 @@ struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighb
 	uint32_t generation; /* of the ring, 1..65535; what event ids are tagged with */
 	uint32_t holder;     /* tid; 0: free */
 	uint32_t owners;     /* how many had it so far */
+	uint32_t durable_owners; /* how many had it when its head was written back */
 	bool own, shared;    /* neither: in a child after fork, where it is wiped */
 	uint64_t left_ns;    /* when its last owner left; 0: never used */
 };
@@ -51,6 +52,7 @@ struct fr_client {
 	uint32_t lane_count, own_count;
 	uint32_t missed;     /* events of handlers that interrupted the attaching thread */
 	bool from_daemon;
+	uint32_t durable_changes; /* of ring.changes, how many are on the medium; 0: not even the ring is */
 	uint64_t anchor_due_ns;
 	struct fr_ring ring;
 	char path[256];

@@ -211,6 +211,6 @@ int fr_event_declare(struct fr_client *client, struct flightrec_event *event)
 	id = fr_ring_declare_event(&client->ring, event->provider->id, event->name, event->level, event->keywords, fields, count);
 	if (id < 0)
 		return id;
-	fr_store_relaxed(&event->id, client->generation << 16 | (uint32_t)id);
+	fr_store_release(&event->id, client->generation << 16 | (uint32_t)id); /* pairs with durable.c */
 	return 0;
 }

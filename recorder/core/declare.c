@@ -55,6 +55,7 @@ static int append(struct fr_ring *ring, struct entry *entry, uint16_t type)
 		memcpy(ring->meta[copy]->log + at, entry->bytes, entry->size);
 		FR_TESTPOINT("descriptor-stored");
 	}
+	fr_ring_changed(ring);
 	return 0;
 }
 

@@ -184,7 +184,7 @@ int fr_ring_map(int fd, struct fr_ring *ring)
 	}
 	if (base == MAP_FAILED)
 		return -errno;
-	*ring = (struct fr_ring){ .base = base, .size = super.ring_size, .dax = dax, .super = super, .next_event = 1 };
+	*ring = (struct fr_ring){ .base = base, .size = super.ring_size, .dax = dax, .super = super, .next_event = 1, .changes = 1 };
 	for (int copy = 0; copy < 2; copy++)
 		ring->meta[copy] = (struct frm_meta *)(ring->base + (size_t)copy * super.meta_size);
 	ring->log_size = super.meta_size - (uint32_t)offsetof(struct frm_meta, log);
@@ -247,6 +247,7 @@ int fr_ring_session_begin(struct fr_ring *ring, uint16_t provider, const uint8_t
 		ring->meta[copy]->tables.session[session.number % FRM_SESSIONS_MAX] = session;
 		FR_TESTPOINT("session-begun");
 	}
+	fr_ring_changed(ring);
 	return session.number;
 }
 
@@ -262,6 +263,7 @@ void fr_ring_session_end(struct fr_ring *ring, uint16_t number)
 		ring->meta[copy]->tables.session[number % FRM_SESSIONS_MAX] = session;
 		FR_TESTPOINT("session-ended");
 	}
+	fr_ring_changed(ring);
 }
 
 void fr_ring_anchor(struct fr_ring *ring)
@@ -277,6 +279,7 @@ void fr_ring_anchor(struct fr_ring *ring)
 		ring->meta[copy]->tables.anchor[slot] = anchor;
 		FR_TESTPOINT("anchor-noted");
 	}
+	fr_ring_changed(ring);
 }
 
 void fr_ring_count_loss(struct fr_ring *ring, enum frm_loss cause, uint64_t count)
@@ -295,4 +298,5 @@ void fr_ring_close_mark(struct fr_ring *ring, bool closed)
 		fr_store_release(&ring->meta[copy]->state.closed_boot_ns, now);
 		FR_TESTPOINT("ring-close-marked");
 	}
+	fr_ring_changed(ring);
 }

@@ -49,11 +49,18 @@ struct fr_ring {
 	uint32_t log_size;     /* bytes each descriptor log holds */
 	uint32_t log_used;     /* taken so far, atomically */
 	uint32_t next_event, next_provider, next_anchor, next_session; /* atomically */
+	uint32_t changes;      /* of what the metas hold beside the ledger; atomically, after each, from 1 */
 };
 
 /* Maps a ring that fr_ring_create() made for a writer. -EBADMSG when it isn't one, and what mmap says. */
 int fr_ring_map(int fd, struct fr_ring *ring);
 void fr_ring_unmap(struct fr_ring *ring);
+
+/* Notes that a meta was changed: see client/durable.c. Released: who sees the count sees the change. */
+static inline void fr_ring_changed(struct fr_ring *ring)
+{
+	__atomic_fetch_add(&ring->changes, 1, __ATOMIC_RELEASE);
+}
 
 /* Sets up the writer's side of lane `index` of a freshly created ring (positions from 0). */
 void fr_ring_lane(const struct fr_ring *ring, uint32_t index, struct fr_lane *lane);

@@ -60,7 +60,16 @@ extern "C" {
 #error "flightrec.h needs GCC or Clang"
 #endif
 
-/* Levels: the lower, the graver. A gate set to a level lets this and all graver ones pass. */
+/*
+ * Levels: the lower, the graver. A gate set to a level lets this and all graver ones pass.
+ *
+ * FLIGHTREC_CRITICAL survives a power cut, too: the call that records returns when the event is on the medium. It blocks for a
+ * write to the disk, that is for some 100 us to 50 ms, and longer when the disk is busy; the first one in a process writes
+ * the whole ring (2 MiB). It is for what happens rarely and must be known afterwards - a failed invariant, a
+ * shutdown for heat - and not for anything in a loop, under a lock that others want, or at real-time priority. All other levels
+ * cost what they cost without it, and survive a power cut up to the last write-back: with flightrecd at most 100 ms,
+ * unless it is told otherwise; without it, up to the kernel's own (30 s).
+ */
 #define FLIGHTREC_CRITICAL 1
 #define FLIGHTREC_ERROR	   2
 #define FLIGHTREC_WARNING  3
@@ -190,6 +199,13 @@ struct flightrec_slot {
 FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flightrec_event *event, uint32_t session, size_t bytes);
 /* Makes the record valid: from its return on, it survives the process. 0. Wait-free; safe in a signal handler. */
 FLIGHTREC_API int flightrec_commit(struct flightrec_slot *slot);
+/*
+ * The same, and returns when the record, and what is needed to read it, is on the medium: from its return on, it survives a power
+ * cut as well, as FLIGHTREC_CRITICAL does by itself. 0, or what the medium said (-EIO ...): the event is recorded and survives the
+ * process, a power cut may take it. A disk that says too early that it has written can't be helped; a ring on a file system
+ * in memory survives no power cut. Blocks for a write to the disk; safe in a signal handler.
+ */
+FLIGHTREC_API int flightrec_commit_durable(struct flightrec_slot *slot);
 /* Gives the space back: no event. It is not a loss. Wait-free; safe in a signal handler. */
 FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 
@@ -201,7 +217,8 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
  * where FIELDS(F) lists F(type, name, "unit") for each field: u8 u16 u32 u64 i8 i16 i32 i64 f64, str and json
  * (const char *, NULL counts as ""), bytes (two arguments: pointer and size). json is taken on trust here; what is not
  * sure to be JSON goes through flightrec_json(). Returns 1 recorded, 0 the gate is shut, -ENOBUFS lost (and counted).
- * Wait-free; safe in a signal handler. 1 to 32 fields.
+ * Wait-free; safe in a signal handler. 1 to 32 fields. Level FLIGHTREC_CRITICAL, a constant here, blocks until it is on the
+ * medium; then any other negative value is flightrec_commit_durable()'s: recorded, and a power cut may take it.
  */
 #define FLIGHTREC_EVENT(provider_, name_, level_, keywords_, FIELDS_)                                     \
 	static const struct flightrec_field flightrec_fields_##name_[] = {                                \
@@ -232,13 +249,21 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 		memset(fr_fixed_, 0, sizeof(*fr_fixed_)); /* for the holes; the compiler drops the rest */  \
 		FIELDS_(FLIGHTREC_STORE_)                                                                 \
 		(void)fr_tail_;                                                                           \
+		if ((level_) == FLIGHTREC_CRITICAL) {                                                     \
+			int fr_error_ = flightrec_commit_durable(&fr_slot_);                              \
+                                                                                                          \
+			return fr_error_ < 0 ? fr_error_ : 1;                                             \
+		}                                                                                         \
 		flightrec_commit(&fr_slot_);                                                              \
 		return 1;                                                                                 \
 	}
 
 /* ------------------------------------------------------------------ messages */
 
-/* A text of `size` bytes as an event "fr.text" of the provider. Returns as emit does. Wait-free; safe in a signal handler. */
+/*
+ * A text of `size` bytes as an event "fr.text" of the provider. Returns as emit does. Wait-free, unless at FLIGHTREC_CRITICAL (the
+ * next two likewise); safe in a signal handler.
+ */
 FLIGHTREC_API int flightrec_text(struct flightrec_provider *provider, int level, uint32_t session, const char *text, size_t size);
 /* The same, formatted as printf does, cut at 1023 bytes. As safe in a signal handler as vsnprintf is. */
 FLIGHTREC_API int flightrec_printf(struct flightrec_provider *provider, int level, uint32_t session, const char *format, ...)
@@ -267,7 +292,7 @@ FLIGHTREC_API int flightrec_session_end(struct flightrec_provider *provider, uin
 
 /*
  * Records a fatal signal (SEGV, BUS, FPE, ILL, ABRT, SYS, TRAP; not one that is sent and was ignored) as the event
- * "fr.crash": signal, code, fault address, registers, raw backtrace, thread name; then hands on to the handler that was there
+ * "fr.crash", at FLIGHTREC_CRITICAL: signal, code, fault address, registers, raw backtrace, thread name; then hands on to the handler that was there
  * before, or dies of the signal as it would have. Runs on its own stack in the calling thread (64 KiB; a signal stack below
  * 32 KiB is replaced); a thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
  * of times. Not for signal handlers. Inherited by fork.
