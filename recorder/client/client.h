@@ -40,9 +40,9 @@ struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighb
 	uint32_t generation; /* of the ring, 1..65535; what event ids are tagged with */
 	uint32_t holder;     /* tid; 0: free */
 	uint32_t owners;     /* how many had it so far */
-	uint32_t durable_owners; /* how many had it when its head was written back */
 	bool own, shared;    /* neither: in a child after fork, where it is wiped */
 	uint64_t left_ns;    /* when its last owner left; 0: never used */
+	uint32_t durable_owners; /* how many had it when its head was written back */
 };
 
 struct fr_client {

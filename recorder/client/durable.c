@@ -18,13 +18,11 @@
  * The names of a ring that the library made are synced here. A ring that the daemon made lies where an application may not
  * look: the daemon syncs its name (recorder/daemon/sync.h).
  */
-#include <fcntl.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "recorder/client/client.h"
+#include "recorder/core/ringfile.h"
 #include "recorder/core/testpoint.h"
 
 static int write_back(const void *from, size_t size)
@@ -32,28 +30,6 @@ static int write_back(const void *from, size_t size)
 	uintptr_t page = getauxval(AT_PAGESZ), start = (uintptr_t)from & ~(page - 1), end = (uintptr_t)from + size;
 
 	return msync((void *)start, end - start, MS_SYNC) < 0 ? -errno : 0;
-}
-
-/* The folder that holds the ring, and those above it, which may be as new. Only the first has to be open to us. */
-static int sync_names(const char *ring_path)
-{
-	char path[sizeof(fr_client->path)], *slash;
-	int r = -ENOENT;
-
-	strcpy(path, ring_path);
-	for (bool first = true; (slash = strrchr(path, '/')) && slash != path; first = false) {
-		int fd, error = 0;
-
-		*slash = '\0';
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fsync(fd) < 0)
-			error = -errno;
-		if (fd >= 0)
-			close(fd);
-		if (first)
-			r = error;
-	}
-	return r;
 }
 
 static int sync_ring(struct fr_client *client)
@@ -68,7 +44,7 @@ static int sync_ring(struct fr_client *client)
 	if (!done) {
 		r = write_back(ring->base, ring->size);
 		if (r == 0 && client->path[0])
-			r = sync_names(client->path);
+			r = fr_ringfile_sync_names(client->path);
 	} else {
 		r = write_back(ring->base, 2 * (size_t)ring->super.meta_size);
 	}

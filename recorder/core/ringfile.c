@@ -58,3 +58,26 @@ out:
 		close(fd);
 	return r < 0 ? r : fd;
 }
+
+int fr_ringfile_sync_names(const char *path)
+{
+	char folder[FR_PATH_MAX], *slash;
+	int r = -ENOENT;
+
+	if (strlen(path) >= sizeof(folder))
+		return -ENAMETOOLONG;
+	strcpy(folder, path);
+	for (bool first = true; (slash = strrchr(folder, '/')) && slash != folder; first = false) {
+		int fd, error = 0;
+
+		*slash = '\0';
+		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) < 0)
+			error = -errno;
+		if (fd >= 0)
+			close(fd);
+		if (first)
+			r = error;
+	}
+	return r;
+}

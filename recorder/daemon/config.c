@@ -39,6 +39,8 @@ static const struct row rows[] = {
 	{ "store", "user_rings_max", NUMBER, AT(uid_rings_max), 1, 65536, 512, false },
 	{ "store", "user_bytes_max", SIZE, AT(uid_bytes_max), FRM_RING_MIN, MIB(1 << 20), MIB(512),
 	  false },
+	{ "store", "sync_interval", TIME, AT(sync_interval_ms), 0, 3600000, 50, false },
+	{ "store", "sync_rate", SIZE, AT(sync_rate), 0, MIB(1 << 20), MIB(16), false },
 	{ "server", "connections_max", NUMBER, AT(connections_max), 1, 4096, 64, false },
 	{ "server", "request_timeout", TIME, AT(request_timeout_ms), 10, 60000, 1000, false },
 	{ "server", "attach_rate", NUMBER, AT(attach_rate), 1, 100000, 200, false },

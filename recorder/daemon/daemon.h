@@ -10,6 +10,7 @@
  *	death.c		how a writer ended; salvage_queue.c: what happens then
  *	server.c	the socket; attach.c: a ring for a client; status.c: the state as JSON
  *	policy.c	gates
+ *	sync.c, syncer.c	rings on the disk before the power goes, by a process of its own
  */
 #ifndef RECORDER_DAEMON_DAEMON_H
 #define RECORDER_DAEMON_DAEMON_H
@@ -24,6 +25,7 @@
 #include "recorder/daemon/resume.h"
 #include "recorder/daemon/salvage_queue.h"
 #include "recorder/daemon/server.h"
+#include "recorder/daemon/sync.h"
 #include "recorder/daemon/writers.h"
 
 #define DAEMON_MISSING_MAX 12
@@ -42,6 +44,7 @@ struct daemon {
 	struct own own;
 	struct writers writers;
 	struct salvage_queue queue;
+	struct sync sync;
 	struct server server;
 	struct policy policy;
 	struct kmsg kmsg;

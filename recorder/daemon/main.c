@@ -109,6 +109,7 @@ static void reload(struct daemon *daemon)
 		config_keep_fixed(&daemon->config, next);
 		daemon->config = *next;
 		policy_load(daemon);
+		sync_configure(daemon);
 		if (!daemon->own.open)
 			open_own_ring(daemon);
 		log_line(LOG_PRIO_NOTICE, "configuration reloaded");
@@ -129,6 +130,7 @@ static void on_signal(void *ctx, int number)
 	case SIGCHLD:
 		worker_reap(&daemon->own.drain, 0);
 		worker_reap(&daemon->queue.worker, 0);
+		sync_reap(&daemon->sync);
 		break;
 	case SIGHUP:
 		reload(daemon);
@@ -235,6 +237,7 @@ static int start(struct lifetime *all)
 		{ .s = kernel.release });
 	policy_load(daemon);
 	writers_open(daemon);
+	sync_start(daemon);
 	kmsg_open(daemon);
 	probes_open(daemon);
 	error = server_open(daemon);
@@ -274,6 +277,7 @@ static void stop(struct lifetime *all)
 	OWN_SAY(&daemon->own, FR_EVENT_FR_STOP, { .s = daemon->stop_reason });
 	resume_store(daemon, true);
 	own_close(&daemon->own);
+	sync_stop(&daemon->sync);
 	writers_close(daemon);
 	if (all->clock_steps >= 0)
 		close(all->clock_steps);

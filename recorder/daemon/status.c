@@ -74,6 +74,25 @@ uint64_t status_rss_bytes(void)
 	return (anon + file) << 10;
 }
 
+/* What a power cut costs, as it was measured; null where nobody syncs, or nobody has to. */
+static void put_sync(struct text *text, const struct sync *sync)
+{
+	const struct sync_page *page = sync->page;
+
+	if (!page || sync->pid <= 0 || !fr_load_relaxed(&page->interval_ms)) {
+		put(text, ",\"sync\":null");
+		return;
+	}
+	put(text, ",\"sync\":{\"interval_ms\":%" PRIu64 ",\"window_ns\":%" PRIu64 ",\"worst_window_ns\":%" PRIu64,
+	    fr_load_relaxed(&page->interval_ms), fr_load_relaxed(&page->window_ns), fr_load_relaxed(&page->worst_ns));
+	put(text,
+	    ",\"pid\":%d,\"rings\":%" PRIu64 ",\"syncs\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"held\":%" PRIu64 ",\"errors\":%" PRIu64
+	    ",\"failing\":%s,\"cpu_ns\":%" PRIu64 "}",
+	    (int)sync->pid, fr_load_relaxed(&page->rings), fr_load_relaxed(&page->syncs), fr_load_relaxed(&page->bytes),
+	    fr_load_relaxed(&page->held), fr_load_relaxed(&page->errors), fr_load_relaxed(&page->last_error) ? "true" : "false",
+	    fr_load_relaxed(&page->cpu_ns));
+}
+
 static void put_stores(struct text *text, struct daemon *daemon)
 {
 	struct statvfs fs;
@@ -84,10 +103,12 @@ static void put_stores(struct text *text, struct daemon *daemon)
 	put(text, ",\"tier\":\"%s\"", daemon->ring_dir_dax ? "dax" : "file");
 	put(text, ",\"measured\":\"%s\"",
 	    daemon->ring_dir_dax ? "a mapping with MAP_SYNC works" : "no MAP_SYNC: page cache");
-	put(text, ",\"rings\":%u,\"bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 "}]",
+	put(text, ",\"rings\":%u,\"bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64,
 	    daemon->writers.living + daemon->own.open,
 	    daemon->writers.bytes + (daemon->own.open ? daemon->own.ring.size : 0),
 	    known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0);
+	put_sync(text, &daemon->sync);
+	put(text, "}]");
 }
 
 static void put_own(struct text *text, const struct own *own)
@@ -214,7 +235,7 @@ static void put_losses(struct text *text, const struct daemon *daemon)
 	put(text, "}");
 }
 
-static void put_cost(struct text *text, const struct probes *probes, struct fr_bpf_cost bpf)
+static void put_cost(struct text *text, const struct daemon *daemon, struct fr_bpf_cost bpf)
 {
 	struct rusage self, children;
 	uint64_t cpu_ns;
@@ -225,11 +246,13 @@ static void put_cost(struct text *text, const struct probes *probes, struct fr_b
 					    children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
 		 1000ull * (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec +
 				      children.ru_utime.tv_usec + children.ru_stime.tv_usec);
+	if (daemon->sync.page) /* it lives on, and is none of those that were waited for */
+		cpu_ns += fr_load_relaxed(&daemon->sync.page->cpu_ns);
 	put(text,
 	    ",\"cost\":{\"cpu_ns\":%" PRIu64 ",\"rss_bytes\":%" PRIu64
 	    ",\"bpf_run_time_ns\":%" PRIu64 ",\"bpf_run_count\":%" PRIu64 ",\"bpf_measured\":%s}",
 	    cpu_ns, status_rss_bytes(), bpf.run_time_ns, bpf.run_count,
-	    probes->bpf && fr_bpf_measuring(probes->bpf) ? "true" : "false");
+	    daemon->probes.bpf && fr_bpf_measuring(daemon->probes.bpf) ? "true" : "false");
 }
 
 static void put_config(struct text *text, const struct daemon *daemon)
@@ -311,7 +334,7 @@ static void fill(struct text *text, struct daemon *daemon)
 	    ",\"server\":{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64
 	    ",\"timed_out\":%" PRIu64 "}",
 	    server->requests, server->refused, server->flooded, server->timed_out);
-	put_cost(text, &daemon->probes, cost);
+	put_cost(text, daemon, cost);
 	put_config(text, daemon);
 	put_missing(text, daemon);
 	put(text, "}");

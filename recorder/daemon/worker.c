@@ -56,11 +56,7 @@ static void offer_to_oom_killer(void)
 		close(fd);
 }
 
-/*
- * Nothing of the daemon's stays open in a worker: no client's socket, no pidfd, no lock that would outlive the daemon. Returns
- * the descriptor that `fd` has now.
- */
-static int keep_only(int fd)
+int worker_keep_only(int fd)
 {
 	int kept = dup2(fd, 3);
 	DIR *dir;
@@ -105,7 +101,7 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
 		offer_to_oom_killer();
 		loop_child(loop);
 		alarm(WORKER_TIME_MS / 1000 + 1);
-		run(job, ctx, keep_only(ends[1]));
+		run(job, ctx, worker_keep_only(ends[1]));
 	}
 	close(ends[1]);
 	worker->loop = loop;

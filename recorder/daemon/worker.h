@@ -42,4 +42,10 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
 /* After SIGCHLD. Waits up to wait_ms for it to end, 0: looks only. */
 void worker_reap(struct worker *worker, unsigned wait_ms);
 
+/*
+ * In a forked child: nothing of the daemon's stays open in it but standard input to error and `fd` - no client's socket, no pidfd, no lock
+ * that would outlive the daemon. Returns the descriptor that `fd` has now.
+ */
+int worker_keep_only(int fd);
+
 #endif
