@@ -177,7 +177,7 @@ static void add_stores(struct status *status)
 		store.measured = dax < 0 ? "no ring to try it on" : dax ? "a mapping with MAP_SYNC works" : "no MAP_SYNC: page cache";
 		store.survives = dax < 0 ? "" :
 				 dax	 ? "survives the process and a panic; power cuts on real persistent memory" :
-					   "survives the process; a panic or power cut up to the last write-back";
+					   "survives the process; a panic or power cut up to the last write-back, events at level critical in any case";
 		if (statvfs(store.path, &fs) == 0)
 			store.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 		status->stores[status->store_count++] = store;
