@@ -4,7 +4,7 @@
  * flightrec_commit_durable().
  *
  * The calling thread has the kernel write back the pages that hold the record, by msync: that needs no descriptor, and is
- * a plain system call, so that a signal handler may do it. A record alone is worth nothing; therefore, in this order,
+ * a plain system call, so that a signal handler may do it. A record alone is worth nothing; therefore (I20), in this order,
  *
  *	1. the whole ring, and the names that lead to its file	once for each ring
  *	2. both metas		when anything was declared, begun or noted since the last time (fr_ring.changes)

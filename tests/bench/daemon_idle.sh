@@ -11,8 +11,10 @@ seconds=${1:-20}
 start_daemon
 sleep 2 # what it does at its start is not idling
 
-ticks() { # of the daemon and of the workers it has waited for
-	awk '{ sub(/.*\) /, ""); print $12 + $13 + $14 + $15 }' "/proc/$daemon/stat"
+ticks() { # of the daemon, of the workers it has waited for, and of the process that writes rings to the disk
+	local pid files=("/proc/$daemon/stat")
+	for pid in $(pgrep -P "$daemon" -x flightrecd-sync); do files+=("/proc/$pid/stat"); done
+	awk '{ sub(/.*\) /, ""); sum += $12 + $13 + $14 + $15 } END { print sum }' "${files[@]}"
 }
 before=$(ticks)
 sleep "$seconds"

@@ -22,6 +22,11 @@ syncs_stand_still() {
 	[[ $(sync_of syncs) == "$before" ]]
 }
 
+another_helper() { [[ $(sync_of pid) && $(sync_of pid) != "$helper" ]]; }
+held_beyond() { (($(sync_of held) > $1)); }
+nobody_syncs() { status | grep -q '"sync":null'; }
+helper_is_gone() { ! kill -0 "$helper" 2>/dev/null; }
+
 start_daemon --no-bpf
 until_true 5 syncs_beyond 0 || fail "the daemon's own ring is never written: $(status)"
 helper=$(sync_of pid)
@@ -43,7 +48,7 @@ holds "while nobody records, nothing is written"
 kill -CONT "$writer"
 
 kill -KILL "$helper"
-until_true 10 eval '[[ $(sync_of pid) && $(sync_of pid) != "$helper" ]]' || fail "no other process after one was killed"
+until_true 10 another_helper || fail "no other process after one was killed"
 helper=$(sync_of pid)
 before=$(sync_of syncs)
 until_true 10 syncs_beyond "$before" || fail "the other process writes nothing"
@@ -70,15 +75,15 @@ holds "a pipe, a link, a folder, noise, and rings that were cut and spoiled don'
 
 printf '[store]\nsync_rate = 64K\n' >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
-until_true 10 eval '(($(sync_of held) > 5))' || fail "the rate holds nothing back"
+until_true 10 held_beyond 5 || fail "the rate holds nothing back"
 holds "a ring that takes more than sync_rate is held back, and counted"
 
 printf '[store]\nsync_interval = 0s\n' >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
-until_true 10 eval 'status | grep -q "\"sync\":null"' || fail "sync_interval = 0s is not in force"
+until_true 10 nobody_syncs || fail "sync_interval = 0s is not in force"
 "$build/flightrec" status | grep -q 'nobody syncs' || fail "flightrec status doesn't say that nobody syncs"
 holds "with sync_interval = 0s it is left to the kernel, and flightrec status says so"
 
 kill_daemon
-until_true 5 eval '! kill -0 "$helper"' || fail "the process outlives its daemon"
+until_true 5 helper_is_gone || fail "the process outlives its daemon"
 holds "it goes with its daemon"

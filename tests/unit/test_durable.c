@@ -188,7 +188,7 @@ TEST(test_other_levels_ask_nothing_of_the_medium)
 	assert_string_equal(medium.synced, "");
 }
 
-TEST(test_the_first_critical_event_brings_ring_and_names_along)
+TEST(test_I20_the_first_critical_event_brings_ring_and_names_along)
 {
 	struct seen seen;
 	char folder[600];
@@ -222,7 +222,7 @@ TEST(test_the_next_writes_its_own_pages_only)
 	assert_int_equal(look(medium.path, "first").number, 3);
 }
 
-TEST(test_what_was_declared_since_comes_along)
+TEST(test_I20_what_was_declared_since_comes_along)
 {
 	uint32_t session;
 	struct seen seen;
@@ -296,7 +296,7 @@ TEST(test_a_medium_that_fails_is_told_of)
 	assert_true(has_number("first", 52));
 }
 
-TEST(test_every_one_over_many_laps_with_write_back_at_random)
+TEST(test_I20_every_one_over_many_laps_with_write_back_at_random)
 {
 	uint64_t seed = 3;
 	char text[400];
@@ -398,13 +398,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_other_levels_ask_nothing_of_the_medium),
-		cmocka_unit_test(test_the_first_critical_event_brings_ring_and_names_along),
+		cmocka_unit_test(test_I20_the_first_critical_event_brings_ring_and_names_along),
 		cmocka_unit_test(test_the_next_writes_its_own_pages_only),
-		cmocka_unit_test(test_what_was_declared_since_comes_along),
+		cmocka_unit_test(test_I20_what_was_declared_since_comes_along),
 		cmocka_unit_test(test_texts_are_as_durable),
 		cmocka_unit_test(test_reserve_and_commit_durable),
 		cmocka_unit_test(test_a_medium_that_fails_is_told_of),
-		cmocka_unit_test(test_every_one_over_many_laps_with_write_back_at_random),
+		cmocka_unit_test(test_I20_every_one_over_many_laps_with_write_back_at_random),
 		cmocka_unit_test(test_threads_with_and_without_a_lane_of_their_own),
 		cmocka_unit_test(test_a_signal_handler_inside_a_reservation),
 		cmocka_unit_test(test_a_forked_child_has_its_own_to_write),
