@@ -23,8 +23,9 @@ int fr_ringfile_create(const char *dir, mode_t mode, const struct fr_geometry *g
 		       char ret_name[FR_RING_NAME_MAX]);
 
 /*
- * Makes the names durable that lead to that file: its folder, and those above, which may be as new; only the first has to be open to
- * us. 0, or why the first could not be synced. System calls and the stack only: a signal handler may.
+ * Makes the names durable that lead to that file: its folder, and those above, which may be as new;
+ * only the first has to be open to us. 0, or why that one could not be synced. System calls and the
+ * stack only: a signal handler may.
  */
 int fr_ringfile_sync_names(const char *path);
 

@@ -83,13 +83,17 @@ static void put_sync(struct text *text, const struct sync *sync)
 		put(text, ",\"sync\":null");
 		return;
 	}
-	put(text, ",\"sync\":{\"interval_ms\":%" PRIu64 ",\"window_ns\":%" PRIu64 ",\"worst_window_ns\":%" PRIu64,
-	    fr_load_relaxed(&page->interval_ms), fr_load_relaxed(&page->window_ns), fr_load_relaxed(&page->worst_ns));
 	put(text,
-	    ",\"pid\":%d,\"rings\":%" PRIu64 ",\"syncs\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"held\":%" PRIu64 ",\"errors\":%" PRIu64
-	    ",\"failing\":%s,\"cpu_ns\":%" PRIu64 "}",
-	    (int)sync->pid, fr_load_relaxed(&page->rings), fr_load_relaxed(&page->syncs), fr_load_relaxed(&page->bytes),
-	    fr_load_relaxed(&page->held), fr_load_relaxed(&page->errors), fr_load_relaxed(&page->last_error) ? "true" : "false",
+	    ",\"sync\":{\"interval_ms\":%" PRIu64 ",\"window_ns\":%" PRIu64
+	    ",\"worst_window_ns\":%" PRIu64,
+	    fr_load_relaxed(&page->interval_ms), fr_load_relaxed(&page->window_ns),
+	    fr_load_relaxed(&page->worst_ns));
+	put(text,
+	    ",\"pid\":%d,\"rings\":%" PRIu64 ",\"syncs\":%" PRIu64 ",\"bytes\":%" PRIu64
+	    ",\"held\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"failing\":%s,\"cpu_ns\":%" PRIu64 "}",
+	    (int)sync->pid, fr_load_relaxed(&page->rings), fr_load_relaxed(&page->syncs),
+	    fr_load_relaxed(&page->bytes), fr_load_relaxed(&page->held),
+	    fr_load_relaxed(&page->errors), fr_load_relaxed(&page->last_error) ? "true" : "false",
 	    fr_load_relaxed(&page->cpu_ns));
 }
 

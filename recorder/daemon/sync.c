@@ -49,10 +49,13 @@ void sync_start(struct daemon *daemon)
 	sync->again = (struct loop_timer){ .fire = begin, .ctx = sync };
 	if (daemon->ring_dir_dax)
 		return;
-	sync->page = mmap(NULL, sizeof(*sync->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	sync->page = mmap(NULL, sizeof(*sync->page), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sync->page == MAP_FAILED) {
 		sync->page = NULL;
-		daemon_missing(daemon, "sync", "out of memory: a power cut takes what the kernel had not written back by itself");
+		daemon_missing(
+			daemon, "sync",
+			"out of memory: a power cut takes what the kernel had not written back by itself");
 		return;
 	}
 	sync_configure(daemon);
@@ -73,9 +76,11 @@ void sync_reap(struct sync *sync)
 
 	if (sync->pid <= 0 || waitpid(sync->pid, &status, WNOHANG) != sync->pid)
 		return;
-	log_line(LOG_PRIO_WARNING, "the process that writes rings to the disk (%d) ended with %s %d; another one is started",
-		 (int)sync->pid, WIFSIGNALED(status) ? "signal" : "status",
-		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	log_line(
+		LOG_PRIO_WARNING,
+		"the process that writes rings to the disk (%d) ended with %s %d; another one is started",
+		(int)sync->pid, WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	sync->pid = 0;
 	loop_timer_set(&sync->daemon->loop, &sync->again, AGAIN_MS);
 }

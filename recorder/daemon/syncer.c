@@ -19,19 +19,19 @@
 #include "recorder/daemon/log.h"
 #include "recorder/daemon/sync.h"
 
-#define INTERVAL_MIN_MS 20 /* above the grain of files' dates */
+#define INTERVAL_MIN_MS 20  /* above the grain of files' dates */
 #define NAMES_MS	100 /* how often names are looked at when nothing else is */
 
 struct ring {
 	char name[FR_RING_NAME_MAX];
-	int fd;			/* a look by descriptor costs a third of one by name; -1: not open */
-	uint64_t inode;		/* as the directory says */
-	struct timespec date;	/* at the last look */
-	bool here;		/* still in the directory */
-	bool begun;		/* the disk was given what is new in it, and is waited for */
-	bool again;		/* changed at the last look: its date may hide a store that came right after */
+	int fd;		      /* a look by descriptor costs a third of one by name; -1: not open */
+	uint64_t inode;	      /* as the directory says */
+	struct timespec date; /* at the last look */
+	bool here;	      /* still in the directory */
+	bool begun;	      /* the disk was given what is new in it, and is waited for */
+	bool again; /* changed at the last look: its date may hide a store that came right after */
 	bool written;		/* once as a whole */
-	uint64_t covered_ns;	/* what was stored before this is on the disk; CLOCK_MONOTONIC, like all times here */
+	uint64_t covered_ns;	/* what was stored before this (CLOCK_MONOTONIC) is on the disk */
 	int64_t credit;		/* bytes it may write; negative: it has to wait */
 	struct frm_super super; /* lane_count 0: not known */
 	uint64_t *pos;		/* of its lanes at the last sync */
@@ -62,7 +62,8 @@ static bool is_ring_name(const char *name)
 {
 	size_t length = strlen(name), suffix = strlen(FR_RING_SUFFIX);
 
-	return name[0] != '.' && length > suffix && length < FR_RING_NAME_MAX && strcmp(name + length - suffix, FR_RING_SUFFIX) == 0;
+	return name[0] != '.' && length > suffix && length < FR_RING_NAME_MAX &&
+	       strcmp(name + length - suffix, FR_RING_SUFFIX) == 0;
 }
 
 static void add(struct syncer *syncer, const struct dirent *entry)
@@ -72,12 +73,13 @@ static void add(struct syncer *syncer, const struct dirent *entry)
 		struct ring *more = realloc(syncer->ring, room * sizeof(*more));
 
 		if (!more)
-			return; /* the next change of the directory tries again; until then the kernel writes it back */
+			return; /* the directory's next change tries again */
 		syncer->ring = more;
 		syncer->room = room;
 	}
-	syncer->ring[syncer->count] =
-		(struct ring){ .fd = -1, .inode = entry->d_ino, .here = true, .covered_ns = syncer->before_ns };
+	syncer->ring[syncer->count] = (struct ring){
+		.fd = -1, .inode = entry->d_ino, .here = true, .covered_ns = syncer->before_ns
+	};
 	strcpy(syncer->ring[syncer->count++].name, entry->d_name);
 	syncer->unnamed = true;
 }
@@ -141,7 +143,8 @@ static uint64_t cost_of(struct ring *ring, uint64_t size)
 	if (!ring->super.lane_count) {
 		struct frm_super super;
 
-		if (pread(ring->fd, &super, sizeof(super), 0) != (ssize_t)sizeof(super) || fr_super_check(&super) < 0)
+		if (pread(ring->fd, &super, sizeof(super), 0) != (ssize_t)sizeof(super) ||
+		    fr_super_check(&super) < 0)
 			return size; /* who has spoiled its own is judged by its size */
 		ring->pos = calloc(super.lane_count, sizeof(*ring->pos));
 		if (!ring->pos)
@@ -149,13 +152,16 @@ static uint64_t cost_of(struct ring *ring, uint64_t size)
 		ring->super = super;
 	}
 	for (uint32_t i = 0; i < ring->super.lane_count; i++) {
-		off_t at = (off_t)(fr_super_lane_offset(&ring->super, i) + offsetof(struct frm_lane, next_pos));
+		off_t at = (off_t)(fr_super_lane_offset(&ring->super, i) +
+				   offsetof(struct frm_lane, next_pos));
 		uint64_t pos, pages;
 
-		if (pread(ring->fd, &pos, sizeof(pos), at) != (ssize_t)sizeof(pos) || pos == ring->pos[i])
+		if (pread(ring->fd, &pos, sizeof(pos), at) != (ssize_t)sizeof(pos) ||
+		    pos == ring->pos[i])
 			continue;
 		pages = pos / FRM_PAGE - ring->pos[i] / FRM_PAGE + 2; /* and the head's */
-		cost += pages < ring->super.lane_size / FRM_PAGE ? pages * FRM_PAGE : ring->super.lane_size;
+		cost += pages < ring->super.lane_size / FRM_PAGE ? pages * FRM_PAGE
+								 : ring->super.lane_size;
 		ring->pos[i] = pos;
 	}
 	if (!ring->written)
@@ -166,8 +172,10 @@ static uint64_t cost_of(struct ring *ring, uint64_t size)
 static void failed(struct syncer *syncer, const struct ring *ring, int error)
 {
 	if (fr_load_relaxed(&syncer->page->last_error) != (uint64_t)error)
-		log_line(LOG_PRIO_ERROR, "ring %s can't be written to the disk: %s; a power cut would take what is new in it", ring->name,
-			 strerror(error));
+		log_line(
+			LOG_PRIO_ERROR,
+			"ring %s can't be written to the disk: %s; a power cut would take what is new in it",
+			ring->name, strerror(error));
 	fr_store_relaxed(&syncer->page->last_error, (uint64_t)error);
 	fr_add(&syncer->page->errors, 1);
 }
@@ -191,7 +199,8 @@ static void synced(struct syncer *syncer, struct ring *ring, uint64_t look_ns)
 static bool look_at(struct syncer *syncer, struct ring *ring, struct stat *ret_st)
 {
 	if (ring->fd < 0) {
-		ring->fd = openat(syncer->dir, ring->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		ring->fd = openat(syncer->dir, ring->name,
+				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (ring->fd < 0 && (errno == EMFILE || errno == ENFILE))
 			failed(syncer, ring, errno);
 	}
@@ -231,11 +240,12 @@ static void begin(struct syncer *syncer, struct ring *ring, uint64_t size)
 	if (ring->written)
 		ring->credit -= (int64_t)cost;
 	fr_add(&syncer->page->bytes, cost);
-	sync_file_range(ring->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* where it isn't there, fdatasync begins, too */
+	/* where that isn't to be had, fdatasync begins as well as waits */
+	sync_file_range(ring->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	ring->begun = true;
 }
 
-/* All are begun before the first is waited for, so that the disk has work for all of them at a time. */
+/* All are begun before the first is waited for: the disk has work for all of them at a time. */
 static void write_rings(struct syncer *syncer, uint64_t look_ns)
 {
 	for (size_t i = 0; i < syncer->count; i++) {
@@ -280,7 +290,8 @@ static void sync_names(struct syncer *syncer)
 
 static void sleep_until(uint64_t mono_ns)
 {
-	const struct timespec until = { .tv_sec = (time_t)(mono_ns / 1000000000), .tv_nsec = (long)(mono_ns % 1000000000) };
+	const struct timespec until = { .tv_sec = (time_t)(mono_ns / 1000000000),
+					.tv_nsec = (long)(mono_ns % 1000000000) };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
 		;
@@ -288,12 +299,17 @@ static void sleep_until(uint64_t mono_ns)
 
 void syncer_run(int dir, const char *path, struct sync_page *page)
 {
-	struct syncer syncer = { .dir = dir, .path = path, .page = page, .before_ns = fr_clock_mono_ns(), .again = true };
+	struct syncer syncer = { .dir = dir,
+				 .path = path,
+				 .page = page,
+				 .before_ns = fr_clock_mono_ns(),
+				 .again = true };
 	struct timespec used;
 	unsigned turns = 0;
 
 	for (;;) {
-		uint64_t look_ns = fr_clock_mono_ns(), interval = fr_load_relaxed(&page->interval_ms);
+		uint64_t look_ns = fr_clock_mono_ns(),
+			 interval = fr_load_relaxed(&page->interval_ms);
 
 		look_for_rings(&syncer);
 		if (interval)
@@ -301,7 +317,8 @@ void syncer_run(int dir, const char *path, struct sync_page *page)
 		sync_names(&syncer);
 		syncer.before_ns = look_ns;
 		if (turns++ % 32 == 0 && clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
-			fr_store_relaxed(&page->cpu_ns, (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec);
+			fr_store_relaxed(&page->cpu_ns, (uint64_t)used.tv_sec * 1000000000 +
+								(uint64_t)used.tv_nsec);
 		if (interval && interval < INTERVAL_MIN_MS)
 			interval = INTERVAL_MIN_MS;
 		sleep_until(look_ns + (interval ? interval : NAMES_MS) * 1000000);

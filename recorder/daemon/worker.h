@@ -43,8 +43,9 @@ int worker_start(struct worker *worker, struct loop *loop, worker_job *job,
 void worker_reap(struct worker *worker, unsigned wait_ms);
 
 /*
- * In a forked child: nothing of the daemon's stays open in it but standard input to error and `fd` - no client's socket, no pidfd, no lock
- * that would outlive the daemon. Returns the descriptor that `fd` has now.
+ * In a forked child: nothing of the daemon's stays open in it but standard input, output, error
+ * and `fd` - no client's socket, no pidfd, no lock that would outlive the daemon. Returns the
+ * descriptor that `fd` has now.
  */
 int worker_keep_only(int fd);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_durable.c - what FLIGHTREC_CRITICAL promises, against a medium that keeps nothing but what it was told to keep.
+ * test_durable.c - what FLIGHTREC_CRITICAL promises, against a medium that keeps nothing but what
+ * it was told to keep.
  *
- * This program's own msync() stands before libc's: it copies the range it is given from the mapped ring into a file, the
- * medium. Whatever else is stored never gets there, except pages that the kernel "wrote back" at random. The medium is
- * at any time what a power cut would leave.
+ * This program's own msync() stands before libc's: it copies the range it is given from the mapped
+ * ring into a file, the medium. Whatever else is stored never gets there, except pages that the
+ * kernel "wrote back" at random. The medium is at any time what a power cut would leave.
  */
 #include "tests/unit/unit.h"
 
@@ -19,7 +20,7 @@
 #include "recorder/core/decode.h"
 #include "schemas/fr_format.h"
 
-#define PAGE 4096u
+#define PAGE	     4096u
 #define MORE_THREADS 12 /* than lanes */
 
 FLIGHTREC_PROVIDER(app, "unit.durable", "0a0b0c0d-aaaa-2222-3333-444444444444", 1, 0);
@@ -36,8 +37,8 @@ static struct {
 	unsigned char *base;
 	size_t size;
 	int fd;
-	int fail;	 /* errno of the next msync */
-	unsigned writes; /* calls */
+	int fail;	   /* errno of the next msync */
+	unsigned writes;   /* calls */
 	char synced[4096]; /* folders that were fsynced, each between blanks */
 } medium;
 
@@ -71,7 +72,8 @@ int msync(void *address, size_t size, int flags)
 {
 	unsigned char *from = address;
 
-	if (medium.base && (uintptr_t)from % PAGE == 0 && from >= medium.base && from < medium.base + medium.size && flags == MS_SYNC) {
+	if (medium.base && (uintptr_t)from % PAGE == 0 && from >= medium.base &&
+	    from < medium.base + medium.size && flags == MS_SYNC) {
 		size_t span = (size + PAGE - 1) / PAGE * PAGE;
 
 		__atomic_fetch_add(&medium.writes, 1, __ATOMIC_RELAXED);
@@ -93,7 +95,8 @@ int fsync(int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n > 0)
-		snprintf(medium.synced + used, sizeof(medium.synced) - used, " %.*s ", (int)n, target);
+		snprintf(medium.synced + used, sizeof(medium.synced) - used, " %.*s ", (int)n,
+			 target);
 	return 0;
 }
 
@@ -149,7 +152,8 @@ static bool has_number(const char *name, uint64_t number)
 	assert_int_equal(fr_image_open_path(medium.path, 0, &image), 0);
 	for (size_t i = 0; i < fr_image_record_count(image) && !found; i++) {
 		fr_decode(image, fr_image_record(image, i), &event);
-		found = !strcmp(event.name, name) && fr_event_field(&event, "number") && fr_event_field(&event, "number")->u == number;
+		found = !strcmp(event.name, name) && fr_event_field(&event, "number") &&
+			fr_event_field(&event, "number")->u == number;
 	}
 	fr_image_close(image);
 	return found;
@@ -159,7 +163,8 @@ static int setup(void **state UNUSED)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(medium.dir, sizeof(medium.dir), "%s/unit-durable-%d", tmp ? tmp : "/tmp", (int)getpid());
+	snprintf(medium.dir, sizeof(medium.dir), "%s/unit-durable-%d", tmp ? tmp : "/tmp",
+		 (int)getpid());
 	if (mkdir(medium.dir, 0700) < 0)
 		return -1;
 	setenv("FLIGHTREC_STATE_DIR", medium.dir, 1);
@@ -265,7 +270,8 @@ TEST(test_reserve_and_commit_durable)
 	} *payload;
 	struct flightrec_slot slot;
 
-	payload = flightrec_reserve(&slot, &flightrec_event_plain, 0, 6000); /* two pages at least */
+	/* two pages at least */
+	payload = flightrec_reserve(&slot, &flightrec_event_plain, 0, 6000);
 	assert_non_null(payload);
 	memset(payload, 'l', 6000);
 	payload->number = 4711;
@@ -288,10 +294,13 @@ TEST(test_a_medium_that_fails_is_told_of)
 	memset(payload, 0, 16);
 	assert_int_equal(flightrec_commit_durable(&slot), -EIO);
 	assert_int_equal(errno, ENOTTY);
-	flightrec_session_begin(&late, NULL, "failed"); /* a change that the next has to bring along */
+	/* a change that the next has to bring along */
+	flightrec_session_begin(&late, NULL, "failed");
 	assert_int_equal(flightrec_emit_first(0, 51, "not there either"), -EIO);
 	medium.fail = 0;
-	assert_int_equal(flightrec_emit_first(flightrec_session_begin(&late, NULL, "mended"), 52, "there"), 1);
+	assert_int_equal(
+		flightrec_emit_first(flightrec_session_begin(&late, NULL, "mended"), 52, "there"),
+		1);
 	assert_string_equal(look(medium.path, "first").session, "mended");
 	assert_true(has_number("first", 52));
 }
@@ -336,7 +345,8 @@ TEST(test_threads_with_and_without_a_lane_of_their_own)
 	void *good;
 
 	for (uintptr_t i = 0; i < MORE_THREADS; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, thread_main, (void *)(100000 + i)), 0);
+		assert_int_equal(
+			pthread_create(&thread[i], NULL, thread_main, (void *)(100000 + i)), 0);
 	for (int i = 0; i < MORE_THREADS; i++) {
 		assert_int_equal(pthread_join(thread[i], &good), 0);
 		assert_non_null(good);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * power_witness.c - an application that records at a steady rate until the power goes, and says each number outside the ring as soon
- * as its call has returned:
+ * power_witness.c - an application that records at a steady rate until the power goes, and says
+ *each number outside the ring as soon as its call has returned:
  *
  *	power_witness FILE
  *
- * FILE gets a line "t TILL NUMBER US": US is CLOCK_BOOTTIME in microseconds when the call began. Tills 1 and 2 record at level
- * info, every 10 ms. Till 3 records what must survive a power cut: by turns an event of level critical, and a reservation that
- * is committed durably; now and then in a session of its own.
+ * FILE gets a line "t TILL NUMBER US": US is CLOCK_BOOTTIME in microseconds when the call began.
+ *Tills 1 and 2 record at level info, every 10 ms. Till 3 records what must survive a power cut: by
+ *turns an event of level critical, and a reservation that is committed durably; now and then in a
+ *session of its own.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -72,13 +73,17 @@ static void *till_main(void *data)
 
 	for (uint64_t number = 1;; number++) {
 		unsigned long long us = now_us();
-		int r = till == 3 ? record_durably(till, number) : flightrec_emit_sold(0, till, number, "bread"), n;
+		int r = till == 3 ? record_durably(till, number)
+				  : flightrec_emit_sold(0, till, number, "bread"),
+		    n;
 
 		if (r != 1) {
-			fprintf(stderr, "power_witness: till %u, number %llu: %d\n", till, (unsigned long long)number, r);
+			fprintf(stderr, "power_witness: till %u, number %llu: %d\n", till,
+				(unsigned long long)number, r);
 			abort();
 		}
-		n = snprintf(line, sizeof(line), "t %u %llu %llu\n", till, (unsigned long long)number, us);
+		n = snprintf(line, sizeof(line), "t %u %llu %llu\n", till,
+			     (unsigned long long)number, us);
 		if (write(witness, line, (size_t)n) != n)
 			abort();
 		usleep(10000);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * volatile_disk.c - a disk with a write cache that a power cut empties, for guests: an NBD server on a Unix socket.
+ * volatile_disk.c - a disk with a write cache that a power cut empties, for guests: an NBD server
+ *on a Unix socket.
  *
  *	volatile_disk SOCKET IMAGE SEED
  *
- * What a guest writes goes into memory, and to IMAGE only when the guest asks for a flush (or marks the write FUA). SIGTERM is the
- * power cut: of each sector of 4 KiB that was not flushed, chance says whether it had reached the medium; then it ends. So whoever
- * forgets a flush, or waits for none, loses what it thought it had written. Prints what happened.
+ * What a guest writes goes into memory, and to IMAGE only when the guest asks for a flush (or marks
+ *the write FUA). SIGTERM is the power cut: of each sector of 4 KiB that was not flushed, chance
+ *says whether it had reached the medium; then it ends. So whoever forgets a flush, or waits for
+ *none, loses what it thought it had written. Prints what happened.
  *
- * It speaks as much of the NBD protocol (fixed newstyle) as QEMU needs: one client, one export, simple replies.
+ * It speaks as much of the NBD protocol (fixed newstyle) as QEMU needs: one client, one export,
+ *simple replies.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -28,18 +31,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SECTOR	    4096u
-#define LENGTH_MAX  (32u << 20)
-#define MAGIC	    0x4e42444d41474943ull /* "NBDMAGIC" */
-#define HAVE_OPTION 0x49484156454f5054ull /* "IHAVEOPT" */
-#define OPTION_REPLY 0x3e889045565a9ull
+#define SECTOR		   4096u
+#define LENGTH_MAX	   (32u << 20)
+#define MAGIC		   0x4e42444d41474943ull /* "NBDMAGIC" */
+#define HAVE_OPTION	   0x49484156454f5054ull /* "IHAVEOPT" */
+#define OPTION_REPLY	   0x3e889045565a9ull
 #define OPTION_EXPORT_NAME 1u
 #define OPTION_ABORT	   2u
 #define REPLY_ACK	   1u
 #define REPLY_UNSUPPORTED  0x80000001u
-#define REQUEST_MAGIC 0x25609513u
-#define REPLY_MAGIC   0x67446698u
-#define NO_ZEROES     2u /* handshake flag; 1: fixed newstyle */
+#define REQUEST_MAGIC	   0x25609513u
+#define REPLY_MAGIC	   0x67446698u
+#define NO_ZEROES	   2u /* handshake flag; 1: fixed newstyle */
 
 enum { READ = 0, WRITE = 1, DISCONNECT = 2, FLUSH = 3 };
 enum { HAS_FLAGS = 1, SEND_FLUSH = 4, SEND_FUA = 8 };
@@ -118,7 +121,8 @@ static void write_through(uint64_t first, uint64_t count)
 	for (uint64_t i = first; i < first + count; i++) {
 		if (!disk.dirty[i])
 			continue;
-		if (pwrite(disk.image, disk.cache + i * SECTOR, SECTOR, (off_t)(i * SECTOR)) != (ssize_t)SECTOR) {
+		if (pwrite(disk.image, disk.cache + i * SECTOR, SECTOR, (off_t)(i * SECTOR)) !=
+		    (ssize_t)SECTOR) {
 			perror("volatile_disk: image");
 			exit(1);
 		}
@@ -141,7 +145,8 @@ static bool negotiate(int fd)
 
 	if (!put(fd, &hello, sizeof(hello)) || !get(fd, &flags, sizeof(flags)))
 		return false;
-	while (get(fd, &option, sizeof(option)) && be32toh(option.length) <= sizeof(ignored) && get(fd, ignored, be32toh(option.length))) {
+	while (get(fd, &option, sizeof(option)) && be32toh(option.length) <= sizeof(ignored) &&
+	       get(fd, ignored, be32toh(option.length))) {
 		struct __attribute__((packed)) {
 			uint64_t magic;
 			uint32_t option, type, length;
@@ -150,7 +155,9 @@ static bool negotiate(int fd)
 			uint64_t size;
 			uint16_t flags;
 			unsigned char zeroes[124];
-		} export = { htobe64(disk.size), htobe16(HAS_FLAGS | SEND_FLUSH | SEND_FUA), { 0 } };
+		} export = { htobe64(disk.size),
+			     htobe16(HAS_FLAGS | SEND_FLUSH | SEND_FUA),
+			     { 0 } };
 
 		if (be32toh(option.option) == OPTION_EXPORT_NAME)
 			return put(fd, &export, be32toh(flags) & NO_ZEROES ? 10 : sizeof(export));
@@ -189,7 +196,8 @@ static bool serve_one(int fd, const struct request *request)
 	} else if (type != READ || !inside) {
 		reply.error = htobe32(EINVAL);
 	}
-	return put(fd, &reply, sizeof(reply)) && (type != READ || reply.error || put(fd, disk.cache + at, length));
+	return put(fd, &reply, sizeof(reply)) &&
+	       (type != READ || reply.error || put(fd, disk.cache + at, length));
 }
 
 static void lose_power(unsigned long seed)
@@ -208,7 +216,8 @@ static void lose_power(unsigned long seed)
 		}
 	}
 	printf("volatile_disk: %llu writes, %llu flushes; of what was not flushed %llu sectors were kept, %llu lost\n",
-	       (unsigned long long)disk.writes, (unsigned long long)disk.flushes, (unsigned long long)kept, (unsigned long long)lost);
+	       (unsigned long long)disk.writes, (unsigned long long)disk.flushes,
+	       (unsigned long long)kept, (unsigned long long)lost);
 }
 
 int main(int argc, char **argv)
@@ -232,18 +241,21 @@ int main(int argc, char **argv)
 	disk.size = (uint64_t)st.st_size / SECTOR * SECTOR;
 	disk.cache = malloc(disk.size);
 	disk.dirty = calloc(disk.size / SECTOR, 1);
-	if (!disk.cache || !disk.dirty || pread(disk.image, disk.cache, disk.size, 0) != (ssize_t)disk.size)
+	if (!disk.cache || !disk.dirty ||
+	    pread(disk.image, disk.cache, disk.size, 0) != (ssize_t)disk.size)
 		return perror(argv[2]), 1;
 	strcpy(address.sun_path, argv[1]);
 	unlink(argv[1]);
-	if (socket_fd < 0 || bind(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(socket_fd, 1) < 0)
+	if (socket_fd < 0 || bind(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(socket_fd, 1) < 0)
 		return perror(argv[1]), 1;
 	while (wait_for(socket_fd)) {
 		fd = accept(socket_fd, NULL, NULL);
 		if (fd < 0)
 			continue;
 		if (negotiate(fd)) {
-			while (get(fd, &request, sizeof(request)) && be32toh(request.magic) == REQUEST_MAGIC && serve_one(fd, &request))
+			while (get(fd, &request, sizeof(request)) &&
+			       be32toh(request.magic) == REQUEST_MAGIC && serve_one(fd, &request))
 				;
 		}
 		close(fd);
