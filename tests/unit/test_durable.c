@@ -283,6 +283,7 @@ TEST(test_reserve_and_commit_durable)
 TEST(test_a_medium_that_fails_is_told_of)
 {
 	struct flightrec_slot slot;
+	uint32_t session;
 	void *payload;
 
 	medium.fail = EIO;
@@ -294,15 +295,17 @@ TEST(test_a_medium_that_fails_is_told_of)
 	memset(payload, 0, 16);
 	assert_int_equal(flightrec_commit_durable(&slot), -EIO);
 	assert_int_equal(errno, ENOTTY);
-	/* a change that the next has to bring along */
-	flightrec_session_begin(&late, NULL, "failed");
-	assert_int_equal(flightrec_emit_first(0, 51, "not there either"), -EIO);
+	/* nothing changes after the failure, and yet the next has to bring this along */
+	session = flightrec_session_begin(&late, NULL, "mended");
+	assert_int_equal(flightrec_emit_first(session, 51, "not there either"), -EIO);
 	medium.fail = 0;
-	assert_int_equal(
-		flightrec_emit_first(flightrec_session_begin(&late, NULL, "mended"), 52, "there"),
-		1);
+	assert_int_equal(flightrec_emit_first(session, 52, "there"), 1);
 	assert_string_equal(look(medium.path, "first").session, "mended");
 	assert_true(has_number("first", 52));
+	/* a session, and nothing else that is new */
+	session = flightrec_session_begin(&late, NULL, "again");
+	assert_int_equal(flightrec_emit_first(session, 53, "there"), 1);
+	assert_string_equal(look(medium.path, "first").session, "again");
 }
 
 TEST(test_I20_every_one_over_many_laps_with_write_back_at_random)
@@ -329,6 +332,8 @@ static void *thread_main(void *data)
 
 	snprintf(name, sizeof(name), "teller-%u", (unsigned)(number % 100));
 	pthread_setname_np(pthread_self(), name);
+	for (int i = 0; i < 100; i++) /* away from the page that holds the lane's head */
+		flightrec_emit_plain(0, number, "this is one of a hundred events of level info");
 	for (int i = 0; i < 5; i++, number += 100) {
 		if (flightrec_emit_second(0, number, name) != 1)
 			return NULL;
