@@ -325,6 +325,8 @@ TEST(test_I20_every_one_over_many_laps_with_write_back_at_random)
 	}
 }
 
+static pthread_barrier_t all_began;
+
 static void *thread_main(void *data)
 {
 	uint64_t number = (uint64_t)(uintptr_t)data;
@@ -334,8 +336,14 @@ static void *thread_main(void *data)
 	pthread_setname_np(pthread_self(), name);
 	for (int i = 0; i < 100; i++) /* away from the page that holds the lane's head */
 		flightrec_emit_plain(0, number, "this is one of a hundred events of level info");
+	pthread_barrier_wait(&all_began); /* what is critical is not overwritten by the others */
 	for (int i = 0; i < 5; i++, number += 100) {
-		if (flightrec_emit_second(0, number, name) != 1)
+		int r;
+
+		do
+			r = flightrec_emit_second(0, number, name);
+		while (r == -ENOBUFS); /* no lane was free to borrow */
+		if (r != 1)
 			return NULL;
 	}
 	return data;
@@ -349,6 +357,7 @@ TEST(test_threads_with_and_without_a_lane_of_their_own)
 	unsigned found = 0, named = 0;
 	void *good;
 
+	assert_int_equal(pthread_barrier_init(&all_began, NULL, MORE_THREADS), 0);
 	for (uintptr_t i = 0; i < MORE_THREADS; i++)
 		assert_int_equal(
 			pthread_create(&thread[i], NULL, thread_main, (void *)(100000 + i)), 0);
