@@ -46,6 +46,7 @@ void sync_start(struct daemon *daemon)
 	struct sync *sync = &daemon->sync;
 
 	sync->daemon = daemon;
+	sync->deaths.about = "ends of the process that writes rings to the disk";
 	sync->again = (struct loop_timer){ .fire = begin, .ctx = sync };
 	if (daemon->ring_dir_dax)
 		return;
@@ -76,11 +77,12 @@ void sync_reap(struct sync *sync)
 
 	if (sync->pid <= 0 || waitpid(sync->pid, &status, WNOHANG) != sync->pid)
 		return;
-	log_line(
-		LOG_PRIO_WARNING,
-		"the process that writes rings to the disk (%d) ended with %s %d; another one is started",
-		(int)sync->pid, WIFSIGNALED(status) ? "signal" : "status",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (log_allowed(&sync->deaths))
+		log_line(
+			LOG_PRIO_WARNING,
+			"the process that writes rings to the disk (%d) ended with %s %d; another one is started",
+			(int)sync->pid, WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	sync->pid = 0;
 	loop_timer_set(&sync->daemon->loop, &sync->again, AGAIN_MS);
 }

@@ -26,6 +26,7 @@
 #include <sys/types.h>
 
 #include "recorder/core/atomic.h"
+#include "recorder/daemon/log.h"
 #include "recorder/daemon/loop.h"
 
 struct daemon;
@@ -52,6 +53,7 @@ struct sync {
 	struct sync_page *page; /* NULL: nothing to do here, or no memory */
 	pid_t pid;		/* 0: none */
 	struct loop_timer again;
+	struct log_limit deaths;
 };
 
 /* Not on a DAX mount, where a store needs no sync. Whatever is missing is said once. */

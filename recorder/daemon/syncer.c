@@ -112,7 +112,7 @@ static void look_for_rings(struct syncer *syncer)
 		if (!is_ring_name(entry->d_name))
 			continue;
 		strcpy(key.name, entry->d_name);
-		found = bsearch(&key, syncer->ring, known, sizeof(key), by_name);
+		found = known ? bsearch(&key, syncer->ring, known, sizeof(key), by_name) : NULL;
 		if (found && found->inode == entry->d_ino)
 			found->here = true;
 		else
@@ -131,7 +131,8 @@ static void look_for_rings(struct syncer *syncer)
 		free(ring->pos);
 	}
 	syncer->count = kept;
-	qsort(syncer->ring, syncer->count, sizeof(*syncer->ring), by_name);
+	if (kept)
+		qsort(syncer->ring, kept, sizeof(*syncer->ring), by_name);
 	fr_store_relaxed(&syncer->page->rings, kept);
 }
 
