@@ -232,6 +232,23 @@ static void put_json_string(struct out *out, const char *text, size_t size)
 	put(out, "\"");
 }
 
+/* Valid JSON as it stands, but for what could steer a terminal: white space becomes blanks, the rest stands in strings and is escaped. */
+static void put_json_value(struct out *out, const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\n' || c == '\r' || c == '\t')
+			put(out, " ");
+		else if (c == 0x7f)
+			put(out, "\\u007f");
+		else if (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0) /* C1, in two bytes */
+			put_format(out, "\\u%04x", (unsigned char)text[++i]);
+		else
+			put_bytes(out, text + i, 1);
+	}
+}
+
 size_t fr_event_json_fields(const struct fr_event *event, char *buf, size_t size)
 {
 	struct out out = { .buf = buf, .size = size };
@@ -249,8 +266,7 @@ size_t fr_event_json_fields(const struct fr_event *event, char *buf, size_t size
 			put_hex(&out, field->s.data, field->s.size);
 			put(&out, "\"");
 		} else if (field->type == FRM_JSON && !field->truncated && fr_json_valid(field->s.data, field->s.size)) {
-			for (size_t k = 0; k < field->s.size; k++) /* line breaks are only white space there */
-				put_bytes(&out, field->s.data[k] == '\n' || field->s.data[k] == '\r' ? " " : field->s.data + k, 1);
+			put_json_value(&out, field->s.data, field->s.size);
 		} else if (fr_type_is_variable(field->type)) {
 			put_json_string(&out, field->s.data, field->s.size);
 		} else if (field->type == FRM_F64) {

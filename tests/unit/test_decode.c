@@ -171,6 +171,18 @@ TEST(test_json_of_an_event_is_json_whatever_is_in_it)
 	}
 }
 
+TEST(test_json_inside_an_event_can_not_steer_a_terminal)
+{
+	static const char said[] = "{\"a\":\t\"x\x7f\xc2\x9b\xc2\xa0y\"\r\n}";
+	struct fr_event event = { .field_count = 1 };
+	char json[256];
+
+	event.field[0] = text(FRM_JSON, said, sizeof(said) - 1);
+	event.field[0].name = "f";
+	fr_event_json_fields(&event, json, sizeof(json));
+	assert_string_equal(json, "{\"f\":{\"a\": \"x\\u007f\\u009b\xc2\xa0y\"  }}");
+}
+
 TEST(test_a_short_buffer_is_never_overrun)
 {
 	struct fr_event event = { .field_count = 2 };
@@ -203,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_without_a_descriptor_the_payload_is_one_field),
 		cmocka_unit_test(test_text_of_an_event_can_not_steer_a_terminal),
 		cmocka_unit_test(test_json_of_an_event_is_json_whatever_is_in_it),
+		cmocka_unit_test(test_json_inside_an_event_can_not_steer_a_terminal),
 		cmocka_unit_test(test_a_short_buffer_is_never_overrun),
 	};
 
