@@ -148,9 +148,10 @@ static int read_lane(struct fr_image *image, const struct fr_source *source, uin
 	int r = fr_source_fetch(source, &head, sizeof(head), at);
 
 	if (r == 0 && source->size > at + FRM_LANE_HEAD) { /* a file that was cut short costs no memory: data is zero already */
-		uint64_t have = source->size - at - FRM_LANE_HEAD;
-
-		r = fr_source_fetch(source, data, have < size ? have : size, at + FRM_LANE_HEAD);
+		bytes.have = source->size - at - FRM_LANE_HEAD;
+		if (bytes.have > size)
+			bytes.have = size;
+		r = fr_source_fetch(source, data, bytes.have, at + FRM_LANE_HEAD);
 	}
 	if (r == 0)
 		r = fr_source_fetch(source, &tail, sizeof(tail), at + FRM_LANE_HEAD + size);

@@ -71,7 +71,7 @@ struct fr_image {
 /* A lane's bytes as they were read, and the hints of its head before and after its data was. */
 struct lane_bytes {
 	const unsigned char *data;
-	uint64_t size;
+	uint64_t size, have; /* from `have` on there are zeros, because the file ends there */
 	uint32_t lane;
 	bool hints; /* the head is good enough to look at next_pos and next_seq */
 	uint64_t next_pos, next_seq, next_pos_after;

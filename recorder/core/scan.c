@@ -162,6 +162,10 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 		uint64_t seq, back;
 		bool place, number, end;
 
+		if (pos % bytes->size >= bytes->have) { /* zeros to the end of the lap: nothing that looks like a record */
+			pos += bytes->size - pos % bytes->size - 8;
+			continue;
+		}
 		if (pos % bytes->size + sizeof(*there) > bytes->size)
 			continue;
 		seq = there->seq_session & FRM_SEQ_MASK;
@@ -324,7 +328,7 @@ int fr_scan_lane(struct fr_image *image, const struct lane_bytes *bytes)
 	struct fr_record *records;
 	int r;
 
-	for (uint64_t off = 0; off + sizeof(struct frm_record) <= bytes->size;) {
+	for (uint64_t off = 0; off < bytes->have && off + sizeof(struct frm_record) <= bytes->size;) {
 		const struct frm_record *record = (const struct frm_record *)(bytes->data + off);
 
 		if (!length_fits(record, bytes->size - off, most) || record->pos % bytes->size != off || /* I1, rules 1, 2 */
