@@ -1,15 +1,50 @@
 # SPDX-License-Identifier: MIT
-# Every fuzz_*.c is one property. `make check` replays its corpus; `make fuzz FUZZ=image` searches on (clang's libFuzzer).
-FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-$(foreach f,$(FUZZERS),$(eval $(call program,tests/fuzz/$(f),tests/fuzz/$(f).c tests/fuzz/replay.c,fr_core,)))
-CHECKS += $(FUZZERS:%=$(O)/tests/fuzz/%)
+# Every fuzz_*.c is one property. `make check` replays its corpus; `make fuzz` searches on (clang's libFuzzer).
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-FUZZ      ?= image
+# what a target needs besides its own file and the libraries
+fuzz_ring_SRC    := $(addprefix tests/fuzz/,sparse.c repair.c roundtrip.c)
+fuzz_segment_SRC := $(fuzz_ring_SRC)
+fuzz_config_SRC  := recorder/daemon/config.c
+fuzz_ring_MUTATOR    := tests/fuzz/mutate_image.c
+fuzz_segment_MUTATOR := tests/fuzz/mutate_image.c
+
+ifneq ($(call has,sqlite3),yes)
+FUZZ_TARGETS := $(filter-out answer,$(FUZZ_TARGETS))
+endif
+FUZZ_LIBS    := $(if $(filter yes,$(call has,sqlite3)),fr_uploader) fr_pstore fr_core
+FUZZ_PKGS    := $(foreach p,sqlite3 libcurl libzstd,$(if $(filter yes,$(call has,$(p))),$(p)))
+FUZZ_LDLIBS  := -Wl,--as-needed $(if $(FUZZ_PKGS),$(shell pkg-config --libs $(FUZZ_PKGS)))
+
+$(foreach f,$(FUZZ_TARGETS),$(eval $(call program,tests/fuzz/fuzz_$(f),tests/fuzz/fuzz_$(f).c $(fuzz_$(f)_SRC) tests/fuzz/replay.c,\
+	$(FUZZ_LIBS),$(FUZZ_LDLIBS))))
+CHECKS += $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
+
+# ------------------------------------------------------------------ searching: everything once more, with clang and its sanitizers
+FUZZ      ?= $(FUZZ_TARGETS)
 FUZZ_TIME ?= 60
-fuzz: ## search for bytes that break FUZZ (image) for FUZZ_TIME seconds; needs clang
-	$(Q)mkdir -p $(O)/fuzz/$(FUZZ)
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $(O)/fuzz_$(FUZZ) tests/fuzz/fuzz_$(FUZZ).c $(wildcard recorder/core/*.c)
-	$(Q)$(O)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_TIME) -max_len=65536 -timeout=10 $(O)/fuzz/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
+FUZZ_O    := $(O)/fuzz
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+
+fuzz_OBJ := $(patsubst %.c,$(FUZZ_O)/%.o,$(wildcard recorder/core/*.c pstore/*.c uploader/*.c uploader/collector/[!m]*.c))
+OBJECTS += $(fuzz_OBJ)
+$(FUZZ_O)/uploader/schema.o: $(O)/schemas/index_sql.h
+
+$(FUZZ_O)/%.o: %.c
+	$(call say,CLANG,$@)mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(FUZZ_O)/libfuzzed.a: $(fuzz_OBJ)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(fuzz_OBJ)
+
+define fuzzer
+fuzz_$(1)_OBJ := $$(patsubst %.c,$(FUZZ_O)/%.o,tests/fuzz/fuzz_$(1).c $$(fuzz_$(1)_SRC) $$(fuzz_$(1)_MUTATOR))
+OBJECTS += $$(fuzz_$(1)_OBJ)
+$(FUZZ_O)/fuzz_$(1): $$(fuzz_$(1)_OBJ) $(FUZZ_O)/libfuzzed.a
+	$$(call say,LD,$$@)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $$@ $$^ $(FUZZ_LDLIBS) $(LDLIBS)
+endef
+$(foreach f,$(FUZZ_TARGETS),$(eval $(call fuzzer,$(f))))
+
+fuzz: $(FUZZ:%=$(FUZZ_O)/fuzz_%) ## search for bytes that break a property, FUZZ_TIME seconds each (FUZZ=name: one); needs clang
+	$(Q)O=$(O) FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run.sh $(FUZZ)
 
 .PHONY: fuzz

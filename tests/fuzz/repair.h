@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * repair.h - makes the checksums of a ring or a segment hold again, so that a fuzzer gets behind them.
+ *
+ * Everything a checksum protects is signed where it lies: superblocks, lane heads, owners, anchors, sessions, descriptors, records,
+ * chunks, the seal. Readers judge what is left: bounds, positions, numbers.
+ */
+#ifndef TESTS_FUZZ_REPAIR_H
+#define TESTS_FUZZ_REPAIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* `place`: a record whose length fits and whose position does not is moved to where it lies. */
+void repair_image(uint8_t *image, size_t size, int place);
+
+#endif
