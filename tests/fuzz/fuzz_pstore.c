@@ -36,16 +36,15 @@ static void check_gap(const char *from, const char *to, bool stamped)
 		HOLDS(strchr("<>[]0123456789. TC", *from) && *from);
 }
 
-static void read_part(const struct fr_dmesg_part *part, struct lines *lines)
+static void read_part(const struct fr_dmesg_part *part, struct fr_dmesg_state *state, struct lines *lines)
 {
 	const char *text = part->text, *before = text;
-	struct fr_dmesg_state state = { 0 };
 	struct fr_dmesg_line line;
 	const char *verdict;
 	size_t at = 0, size;
 
 	HOLDS(part->text >= part->head && part->text + part->text_size == part->head + part->head_size);
-	while (fr_dmesg_next_line(&state, text, part->text_size, &at, &line)) {
+	while (fr_dmesg_next_line(state, text, part->text_size, &at, &line)) {
 		HOLDS(line.text >= before && line.text + line.size <= text + at && at <= part->text_size);
 		HOLDS(line.size <= FR_DMESG_LINE_MAX && line.severity < 8 && !memchr(line.text, '\n', line.size));
 		check_gap(before, line.text, line.stamped);
@@ -93,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const char *text = (const char *)bytes, *before = text;
 	struct fr_dump dump = { .backend = "ramoops", .why = "Panic", .number = 1 };
 	struct fr_dump_part *part = calloc(FR_DUMP_PARTS_MAX, sizeof(*part));
+	struct fr_dmesg_state state = { 0 };
 	struct lines lines = { 0 };
 	size_t at = 0;
 
@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (dump.parts) {
 		fr_dump_settle(&dump);
 		for (size_t i = 0; i < dump.parts; i++)
-			read_part(&part[i].part, &lines);
+			read_part(&part[i].part, &state, &lines);
 		check_ring(&dump, &lines);
 	}
 	free(lines.line);

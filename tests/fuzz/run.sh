@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# run.sh TARGET... - lets libFuzzer search for FUZZ_TIME seconds each, from tests/fuzz/corpus/TARGET and from what earlier runs found ($O/fuzz/TARGET).
+# run.sh TARGET... - lets libFuzzer search for FUZZ_TIME seconds each, from tests/fuzz/corpus/TARGET and from what earlier runs found ($O/fuzz/found/TARGET).
 # A finding (crash, hang, leak, too much memory) stays as a file in $O/fuzz/findings/, and the exit code is 1. $O/fuzz.jsonl gets a line for
 # each target: what was executed, how much of the code was reached, what was found.
 set -uo pipefail
@@ -18,12 +18,12 @@ figure() {
 
 for target; do
 	log=$out/$target.log
-	mkdir -p "$out/$target" "tests/fuzz/corpus/$target"
+	mkdir -p "$out/found/$target"
 	dictionary=tests/fuzz/$target.dict
 	[[ -f $dictionary ]] || dictionary=
-	ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 "$out/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
+	ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 "$out/fuzz_$target" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 \
 		-detect_leaks=1 -print_final_stats=1 ${dictionary:+-dict="$dictionary"} -artifact_prefix="$out/findings/$target-" \
-		"$out/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1
+		"$out/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1
 	code=$?
 	finding=$(sed -n 's/.*Test unit written to \(.*\)/\1/p' "$log" | tail -n 1)
 	edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
