@@ -8,7 +8,7 @@
  *	own.c		the daemon's ring; kmsg.c, probes.c: its sources; resume.c: where the sources went on
  *	writers.c	rings of living writers; writers_scan.c: those that are found; pstore/vouch.h: whose they are
  *	death.c		how a writer ended; salvage_queue.c: what happens then
- *	server.c	the socket; attach.c: a ring for a client; status.c: the state as JSON
+ *	server.c	the socket; request.c: a packet; attach.c: a ring for a client; status.c: the state as JSON
  *	policy.c	gates
  *	sync.c, syncer.c	rings on the disk before the power goes, by a process of its own
  */

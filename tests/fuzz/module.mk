@@ -3,9 +3,11 @@
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # what a target needs besides its own file and the libraries
-fuzz_ring_SRC    := $(addprefix tests/fuzz/,sparse.c repair.c roundtrip.c)
+fuzz_ring_SRC    := $(addprefix tests/fuzz/,scratch.c sparse.c repair.c roundtrip.c)
 fuzz_segment_SRC := $(fuzz_ring_SRC)
 fuzz_config_SRC  := recorder/daemon/config.c
+fuzz_request_SRC := tests/fuzz/scratch.c $(filter-out recorder/daemon/main.c recorder/daemon/log.c,$(wildcard recorder/daemon/*.c))
+fuzz_request_LIB := fr_bpf
 fuzz_ring_MUTATOR    := tests/fuzz/mutate_image.c
 fuzz_segment_MUTATOR := tests/fuzz/mutate_image.c
 
@@ -14,10 +16,10 @@ FUZZ_TARGETS := $(filter-out answer,$(FUZZ_TARGETS))
 endif
 FUZZ_LIBS    := $(if $(filter yes,$(call has,sqlite3)),fr_uploader) fr_pstore fr_core
 FUZZ_PKGS    := $(foreach p,sqlite3 libcurl libzstd,$(if $(filter yes,$(call has,$(p))),$(p)))
-FUZZ_LDLIBS  := -Wl,--as-needed $(if $(FUZZ_PKGS),$(shell pkg-config --libs $(FUZZ_PKGS)))
+FUZZ_LDLIBS   = -Wl,--as-needed $(BPF_LIBS) $(if $(filter yes,$(HAVE_SYSTEMD)),-lsystemd) $(if $(FUZZ_PKGS),$(shell pkg-config --libs $(FUZZ_PKGS)))
 
 $(foreach f,$(FUZZ_TARGETS),$(eval $(call program,tests/fuzz/fuzz_$(f),tests/fuzz/fuzz_$(f).c $(fuzz_$(f)_SRC) tests/fuzz/replay.c,\
-	$(FUZZ_LIBS),$(FUZZ_LDLIBS))))
+	$(fuzz_$(f)_LIB) $(FUZZ_LIBS),$(FUZZ_LDLIBS))))
 CHECKS += $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
 
 # ------------------------------------------------------------------ searching: everything once more, with clang and its sanitizers
@@ -39,7 +41,7 @@ $(FUZZ_O)/libfuzzed.a: $(fuzz_OBJ)
 define fuzzer
 fuzz_$(1)_OBJ := $$(patsubst %.c,$(FUZZ_O)/%.o,tests/fuzz/fuzz_$(1).c $$(fuzz_$(1)_SRC) $$(fuzz_$(1)_MUTATOR))
 OBJECTS += $$(fuzz_$(1)_OBJ)
-$(FUZZ_O)/fuzz_$(1): $$(fuzz_$(1)_OBJ) $(FUZZ_O)/libfuzzed.a
+$(FUZZ_O)/fuzz_$(1): $$(fuzz_$(1)_OBJ) $$(fuzz_$(1)_LIB:%=$(O)/lib%.a) $(FUZZ_O)/libfuzzed.a
 	$$(call say,LD,$$@)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $$@ $$^ $(FUZZ_LDLIBS) $(LDLIBS)
 endef
 $(foreach f,$(FUZZ_TARGETS),$(eval $(call fuzzer,$(f))))

@@ -3,7 +3,6 @@
 #include "tests/fuzz/roundtrip.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <unistd.h>
 
 #include "pstore/cursor.h"
@@ -13,31 +12,9 @@
 #include "recorder/core/json.h"
 #include "recorder/core/ring.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/scratch.h"
 
 #define DECODED_MAX 16 /* fuzz_descriptors.c decodes all it gets */
-
-static char folder[64];
-
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static void drop_folder(void)
-{
-	nftw(folder, drop, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-const char *scratch_folder(void)
-{
-	if (!*folder) {
-		snprintf(folder, sizeof(folder), "%s/fuzz.XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-		HOLDS(mkdtemp(folder));
-		atexit(drop_folder);
-	}
-	return folder;
-}
 
 static bool is_genuine(const struct fr_image *image, const struct fr_record *record)
 {

@@ -3,9 +3,6 @@
 #ifndef TESTS_FUZZ_ROUNDTRIP_H
 #define TESTS_FUZZ_ROUNDTRIP_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "recorder/core/image.h"
 
 /* Whatever it offers can be looked at, and lies within its bytes' checksums (I8). */
@@ -13,8 +10,5 @@ void look_at_all(struct fr_image *image);
 
 /* Salvage makes a segment of it in which every event and loss is, once; salvaged again there is nothing more to say. */
 void salvage_and_compare(const struct fr_image *image);
-
-/* A scratch directory that goes when the program ends. */
-const char *scratch_folder(void);
 
 #endif
