@@ -181,6 +181,23 @@ TEST(test_a_json_field_as_deep_as_a_writer_may_have_it_is_taken)
 	fr_batch_done(&batch);
 }
 
+TEST(test_names_as_long_as_a_ring_can_hold_them_are_taken)
+{
+	struct fr_batch batch;
+	char name[12400] = "\"name\":\"";
+
+	unit_batch(&batch, 1, 5, 0);
+	for (size_t i = 0; i < 4072; i++)
+		strcat(name, "\xef\xbf\xbd"); /* what becomes of a byte that is no UTF-8 */
+	strcat(name, "\"");
+	assert_int_equal(send_changed(&batch, "\"name\":\"unit\"", name).status, 200);
+	assert_int_equal(send_changed(&batch, "\"name\":\"run\"", name).status, 409);
+	fr_batch_done(&batch);
+	unit_batch(&batch, 1, 5, 0);
+	assert_int_equal(send_changed(&batch, "\"name\":\"run\"", name).status, 200);
+	fr_batch_done(&batch);
+}
+
 TEST(test_a_line_beyond_its_bound_is_refused)
 {
 	struct fr_batch batch;
@@ -344,6 +361,7 @@ int main(void)
 		WITH_STORE(test_events_are_kept_as_they_were_recorded),
 		WITH_STORE(test_unknown_keys_are_ignored),
 		WITH_STORE(test_a_json_field_as_deep_as_a_writer_may_have_it_is_taken),
+		WITH_STORE(test_names_as_long_as_a_ring_can_hold_them_are_taken),
 		WITH_STORE(test_a_line_beyond_its_bound_is_refused),
 		WITH_STORE(test_each_broken_rule_of_the_body_is_seen),
 		WITH_STORE(test_each_broken_rule_of_the_headers_is_seen),

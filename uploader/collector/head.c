@@ -12,6 +12,9 @@
 
 #include "recorder/core/paths.h"
 
+/* A descriptor's name is below 4 KiB, and each byte of it that is no UTF-8 becomes three. */
+#define NAME_BYTES_MAX (16u << 10)
+
 struct reader {
 	sqlite3 *db;
 	const char *line;
@@ -94,7 +97,7 @@ static bool take_provider(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 {
 	struct fr_head_provider *provider = &head->provider[i];
 
-	return get_uuid(stmt, 1, provider->guid) && get_text(stmt, 2, 256, &provider->name);
+	return get_uuid(stmt, 1, provider->guid) && get_text(stmt, 2, NAME_BYTES_MAX, &provider->name);
 }
 
 static bool take_kind(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
@@ -103,7 +106,7 @@ static bool take_kind(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 	const char *keywords;
 	char *end;
 
-	if (!get_int(stmt, 1, 0, (int64_t)head->providers - 1, &kind->provider) || !get_text(stmt, 2, 256, &kind->name) ||
+	if (!get_int(stmt, 1, 0, (int64_t)head->providers - 1, &kind->provider) || !get_text(stmt, 2, NAME_BYTES_MAX, &kind->name) ||
 	    !get_int(stmt, 3, 0, 5, &kind->level) || sqlite3_column_type(stmt, 4) != SQLITE_TEXT)
 		return false;
 	keywords = (const char *)sqlite3_column_text(stmt, 4);
@@ -120,15 +123,15 @@ static bool take_process(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 
 	return get_int(stmt, 1, 0, UINT32_MAX, &process->pid) && get_int(stmt, 2, 0, UINT32_MAX, &process->ppid) &&
 	       get_int(stmt, 3, 0, UINT32_MAX, &process->uid) && get_int(stmt, 4, 0, UINT32_MAX, &process->gid) &&
-	       get_int(stmt, 5, 0, INT64_MAX, &process->start_ns) && get_text(stmt, 6, 256, &process->comm) &&
-	       get_text(stmt, 7, 4096, &process->cgroup);
+	       get_int(stmt, 5, 0, INT64_MAX, &process->start_ns) && get_text(stmt, 6, NAME_BYTES_MAX, &process->comm) &&
+	       get_text(stmt, 7, NAME_BYTES_MAX, &process->cgroup);
 }
 
 static bool take_session(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 {
 	int64_t number;
 
-	return get_int(stmt, 1, 0, UINT16_MAX, &number) && get_text(stmt, 2, 256, &head->session[i]);
+	return get_int(stmt, 1, 0, UINT16_MAX, &number) && get_text(stmt, 2, NAME_BYTES_MAX, &head->session[i]);
 }
 
 static bool take_range(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
@@ -224,7 +227,7 @@ static int read_scalars(const struct reader *reader)
 		return broken(reader, "header: created_ns or boot_seq is missing or no integer");
 	if (!get_int(stmt, 7, 1, INT64_MAX, &head->events))
 		return broken(reader, "header: \"events\" is not an integer of at least 1");
-	if (!get_text(stmt, 8, 256, &head->host) || !get_text(stmt, 9, 256, &head->agent))
+	if (!get_text(stmt, 8, NAME_BYTES_MAX, &head->host) || !get_text(stmt, 9, NAME_BYTES_MAX, &head->agent))
 		return broken(reader, "header: host or agent is missing or too long");
 	return 0;
 }
