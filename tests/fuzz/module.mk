@@ -8,11 +8,13 @@ fuzz_segment_SRC := $(fuzz_ring_SRC)
 fuzz_config_SRC  := recorder/daemon/config.c
 fuzz_request_SRC := tests/fuzz/scratch.c $(filter-out recorder/daemon/main.c recorder/daemon/log.c,$(wildcard recorder/daemon/*.c))
 fuzz_request_LIB := fr_bpf
+fuzz_receive_SRC := tests/fuzz/store.c $(addprefix uploader/collector/,head.c event.c receive.c store.c)
+fuzz_batch_SRC   := $(fuzz_receive_SRC)
 fuzz_ring_MUTATOR    := tests/fuzz/mutate_image.c
 fuzz_segment_MUTATOR := tests/fuzz/mutate_image.c
 
-ifneq ($(call has,sqlite3),yes)
-FUZZ_TARGETS := $(filter-out answer,$(FUZZ_TARGETS))
+ifneq ($(HAVE_CURL)$(call has,sqlite3),yesyes)
+FUZZ_TARGETS := $(filter-out answer receive batch,$(FUZZ_TARGETS))
 endif
 FUZZ_LIBS    := $(if $(filter yes,$(call has,sqlite3)),fr_uploader) fr_pstore fr_core
 FUZZ_PKGS    := $(foreach p,sqlite3 libcurl libzstd,$(if $(filter yes,$(call has,$(p))),$(p)))
@@ -28,7 +30,7 @@ FUZZ_TIME ?= 60
 FUZZ_O    := $(O)/fuzz
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
-fuzz_OBJ := $(patsubst %.c,$(FUZZ_O)/%.o,$(wildcard recorder/core/*.c pstore/*.c uploader/*.c uploader/collector/[!m]*.c))
+fuzz_OBJ := $(patsubst %.c,$(FUZZ_O)/%.o,$(wildcard recorder/core/*.c pstore/*.c uploader/*.c))
 OBJECTS += $(fuzz_OBJ)
 $(FUZZ_O)/uploader/schema.o: $(O)/schemas/index_sql.h
 
