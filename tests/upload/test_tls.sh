@@ -92,6 +92,36 @@ for dates in "20200101000000Z 20200102000000Z 1" "20990101000000Z 20990102000000
 done
 [[ $(stat_of unique) == 5 ]] || fail "the collector has $(stat_of unique) events, want 5"
 
+begin "a handshake that is cut off, or leads nowhere, is no answer: it is tried again, and nothing is told before it is done"
+fill 1 1 5
+start_hostile refuse refuse
+for timeout in 10s 300ms; do # the second server never says a word
+	upload 1 --endpoint "https://127.0.0.1:$hostile" -o give_up=1ms -o timeout=$timeout
+	expect_code 1
+	expect_said "no answer"
+	expect_waiting 1
+	start_hostile hang
+done
+[[ ! -s $scratch/hostile.log ]] || fail "a request was sent without TLS"
+
+begin "a redirect from HTTPS to plain HTTP is not followed"
+certificate good IP:127.0.0.1 -days 2
+fill 1 1 5
+printf 'HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:%s/v1/batches\r\n\r\n' "$port" |
+	openssl s_server -accept 127.0.0.1:0 -naccept 1 -cert "$scratch/good.pem" -key "$scratch/good.key" >"$scratch/server" 2>&1 &
+server=$!
+for ((i = 0; i < 200; i++)); do
+	redirecting=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$scratch/server")
+	[[ -z $redirecting ]] || break
+	sleep 0.05
+done
+upload 1 --endpoint "https://127.0.0.1:$redirecting" --ca-file "$scratch/good.pem"
+stop "$server"
+expect_code 1
+expect_said "redirects are not followed"
+expect_waiting 1
+[[ $(stat_of deliveries) == 0 ]] || fail "the redirect was followed"
+
 begin "plain HTTP to another machine is refused before anything is sent"
 fill 1 1 5
 upload 1 --endpoint http://192.0.2.1

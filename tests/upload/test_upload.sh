@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# test_upload.sh - `flightrec upload` against the real collector, and against a server that misbehaves.
+# test_upload.sh - `flightrec upload` against the real collector, and where it matters what it says and keeps, against a server that misbehaves.
+# test_hostile.sh has the table of what a server may do.
 # shellcheck source=tests/upload/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -34,15 +35,6 @@ FLIGHTREC_CONFIG=$scratch/f.conf FLIGHTREC_UPLOAD_DATABASE=$database "$flightrec
 expect_code 0
 expect_exactly_once 10
 
-begin "whatever happens on the way, the batch arrives once, sent again byte for byte"
-fill 1 2 300
-start_hostile refuse reset half garbage empty html huge cut other-id other-count 408 425 429 500 502 503 504 hang drop
-upload "$hostile"
-expect_code 0
-expect_batches_seen 1
-[[ $(stat_of deliveries) == 2 ]] || fail "the collector saw it $(stat_of deliveries) times, want 2"
-expect_exactly_once 600
-
 begin "an answer that is lost leads to a duplicate, which counts as acknowledged"
 fill 1 1 100
 start_hostile drop drop
@@ -50,24 +42,6 @@ upload "$hostile" --json
 expect_code 0
 expect_said '"batches_acked":1,"batches_duplicate":1,"events_acked":100'
 expect_exactly_once 100
-
-# the time between the first and the second request, in ms
-gap() {
-	awk '{ t[NR] = $1 } END { print t[2] - t[1] }' "$scratch/hostile.log"
-}
-
-begin "Retry-After is kept to, in seconds and as a date"
-fill 1 1 10
-start_hostile 429:1
-upload "$hostile"
-expect_code 0
-(($(gap) >= 1000)) || fail "came back after $(gap) ms, was told 1 s"
-fill 2 1 10
-start_hostile 503@2
-upload "$hostile"
-expect_code 0
-(($(gap) >= 950)) || fail "came back after $(gap) ms, was told a date 2 s ahead"
-expect_exactly_once 20
 
 begin "an endpoint that can't be reached is given up for now, and the batch waits"
 fill 1 1 10
@@ -82,20 +56,6 @@ expect_waiting 1
 upload "$port"
 expect_code 0
 expect_exactly_once 10
-
-for deed in redirect 401 403 404 405 415 418; do
-	begin "$deed is a matter of configuration: it stops, says so, and the batch is kept"
-	fill 1 1 10
-	start_hostile "$deed"
-	upload "$hostile"
-	expect_code 1
-	grep -q 'check\|set endpoint' "$scratch/err" || fail "does not say what to do"
-	expect_waiting 1
-	expect_rejected 0
-	(($(wc -l <"$scratch/hostile.log") == 1)) || fail "it tried again"
-	upload "$port"
-	expect_exactly_once 10
-done
 
 begin "a token is sent from its file, and a wrong one is no reason to lose a batch"
 fill 1 1 10
@@ -209,13 +169,18 @@ expect_exactly_once 80
 begin "only one uploader is at work"
 fill 1 1 50
 start_hostile hang
-upload "$hostile" -o timeout=3s &
-sleep 0.5
-cp "$scratch/out" "$scratch/first" 2>/dev/null || true
+"$flightrec" upload --watch --endpoint "http://127.0.0.1:$hostile" --database "$database" >/dev/null 2>&1 &
+first=$!
+for ((i = 0; i < 200; i++)); do
+	[[ ! -s $scratch/hostile.log ]] || break
+	sleep 0.05
+done
 upload "$port"
 expect_code 1
 expect_said "another \`flightrec upload\` is at work"
-wait $!
+stop "$first"
+upload "$port"
+expect_exactly_once 50
 
 begin "--watch sends what comes, and ends in order on SIGTERM"
 fill 1 1 50
