@@ -38,7 +38,26 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-/* False: an append was cut short. */
+static int sync_parent(const char *path)
+{
+	char parent[FR_PATH_MAX];
+	char *slash;
+	int fd, r;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (!slash)
+		return 0;
+	*slash = 0;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+/* True when the file does not end with a line feed: an append was cut short. */
 static bool ends_in_a_line(int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -51,6 +70,7 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		       size_t count)
 {
 	char path[FR_PATH_MAX], line[LINE_MAX_BYTES], boot[33], ring[33];
+	bool fresh;
 	char *text;
 	size_t size;
 	FILE *stream;
@@ -69,10 +89,9 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		r = -errno;
 		goto out;
 	}
-	if (lseek(fd, 0, SEEK_END) == 0) { /* its name first: where something is written, the name is durable */
+	fresh = lseek(fd, 0, SEEK_END) == 0;
+	if (fresh)
 		(void)!fchmod(fd, fr_path_file_mode(state_dir));
-		r = fr_path_sync_parent(path);
-	}
 	if (!ends_in_a_line(fd))
 		fputc('\n', stream);
 	for (size_t i = 0; i < count; i++) {
@@ -85,12 +104,13 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 				  (uint64_t)time(NULL));
 		fprintf(stream, "%s %08" PRIx32 "\n", line, fr_crc32c(0, line, (size_t)length));
 	}
-	if (fflush(stream) != 0)
-		r = -ENOMEM;
+	r = fflush(stream) == 0 ? 0 : -ENOMEM;
 	if (!r)
 		r = write_all(fd, text, size);
 	if (!r && fdatasync(fd) < 0)
 		r = -errno;
+	if (!r && fresh)
+		r = sync_parent(path);
 	close(fd);
 out:
 	fclose(stream);
@@ -171,19 +191,19 @@ int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_
 		from = to = 0; /* not the file it was */
 	if (fseeko(stream, (off_t)from, SEEK_SET) < 0)
 		r = -errno;
-	/* a power cut may leave zeros, so it is not strlen() that tells where a line ends */
-	while (!r && fgets(memset(text, ' ', sizeof(text)), sizeof(text), stream)) {
-		char *end = memchr(text, '\n', sizeof(text));
+	while (!r && fgets(text, sizeof(text), stream)) {
+		size_t size = (size_t)((uint64_t)ftello(stream) - to); /* a line may hold zeros: a power cut leaves some */
+		bool whole = text[size - 1] == '\n';
 
-		if (!end && feof(stream))
+		if (!whole && feof(stream))
 			break; /* being written, or cut short: what follows it begins a line */
-		to = (uint64_t)ftello(stream);
-		if (end && !skipping) {
-			*end = 0;
+		to += size;
+		if (whole && !skipping && strlen(text) == size) {
+			text[size - 1] = 0;
 			if (parse(text, &word, &range, &time))
 				r = line(data, word, &range, time);
 		}
-		skipping = !end; /* the rest of an overlong line */
+		skipping = !whole; /* the rest of an overlong line */
 	}
 	if (!r && ferror(stream))
 		r = -EIO;

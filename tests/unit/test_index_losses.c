@@ -211,6 +211,27 @@ TEST(test_a_line_of_evidence_that_was_cut_short_costs_only_itself)
 	scratch_remove(&s);
 }
 
+TEST(test_zeros_that_a_power_cut_left_in_a_log_cost_no_line_behind_them)
+{
+	struct fr_index_range range = { .lane = 3, .first = 10, .last = 14, .count = 5 };
+	static const char zeros[1300];
+	struct scratch s;
+
+	for (size_t size = 1; size < sizeof(zeros); size = 3 * size + 1) {
+		unsigned lines = 0;
+		uint64_t to;
+
+		scratch_make(&s);
+		assert_int_equal(fr_path_make(s.spool, 0700), 0);
+		scratch_put(s.spool, "acks.log", zeros, size);
+		assert_int_equal(fr_evidence_append(s.state, FR_EVIDENCE_ACKS, "a", &range, 1), 0);
+		assert_int_equal(fr_evidence_append(s.state, FR_EVIDENCE_ACKS, "b", &range, 1), 0);
+		assert_int_equal(fr_evidence_read(s.state, FR_EVIDENCE_ACKS, 0, count_lines, &lines, &to), 0);
+		assert_int_equal(lines, 2);
+		scratch_remove(&s);
+	}
+}
+
 TEST(test_retention_drops_the_oldest_first_and_names_what_was_never_sent)
 {
 	uint64_t cut[2][2] = { { 0, 0 }, { 0, 0 } };
@@ -323,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_what_nobody_claims_is_damaged),
 		cmocka_unit_test(test_what_is_marked_is_not_pending_and_acknowledgements_survive_a_rebuild),
 		cmocka_unit_test(test_a_line_of_evidence_that_was_cut_short_costs_only_itself),
+		cmocka_unit_test(test_zeros_that_a_power_cut_left_in_a_log_cost_no_line_behind_them),
 		cmocka_unit_test(test_retention_drops_the_oldest_first_and_names_what_was_never_sent),
 		cmocka_unit_test(test_retention_stays_below_its_cap),
 	};
