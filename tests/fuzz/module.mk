@@ -7,6 +7,7 @@ fuzz_ring_SRC    := $(addprefix tests/fuzz/,scratch.c sparse.c repair.c roundtri
 fuzz_segment_SRC := $(fuzz_ring_SRC)
 fuzz_config_SRC  := recorder/daemon/config.c
 fuzz_request_SRC := tests/fuzz/scratch.c $(filter-out recorder/daemon/main.c recorder/daemon/log.c,$(wildcard recorder/daemon/*.c))
+fuzz_evidence_SRC := tests/fuzz/scratch.c
 fuzz_request_LIB := fr_bpf
 fuzz_receive_SRC := tests/fuzz/store.c $(addprefix uploader/collector/,head.c event.c receive.c store.c)
 fuzz_batch_SRC   := $(fuzz_receive_SRC)
@@ -14,7 +15,7 @@ fuzz_ring_MUTATOR    := tests/fuzz/mutate_image.c
 fuzz_segment_MUTATOR := tests/fuzz/mutate_image.c
 
 ifneq ($(HAVE_CURL)$(call has,sqlite3),yesyes)
-FUZZ_TARGETS := $(filter-out answer receive batch,$(FUZZ_TARGETS))
+FUZZ_TARGETS := $(filter-out answer receive batch evidence,$(FUZZ_TARGETS))
 endif
 FUZZ_LIBS    := $(if $(filter yes,$(call has,sqlite3)),fr_uploader) fr_pstore fr_core
 FUZZ_PKGS    := $(foreach p,sqlite3 libcurl libzstd,$(if $(filter yes,$(call has,$(p))),$(p)))
