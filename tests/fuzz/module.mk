@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Every fuzz_*.c is one property. `make check` replays its corpus; `make fuzz` searches on (clang's libFuzzer).
+# Every fuzz_*.c is one property. `make check` replays its corpus; `make fuzz` searches on (clang's libFuzzer). What a corpus reaches:
+#	export CC=clang CFLAGS='-g -fprofile-instr-generate -fcoverage-mapping' LDFLAGS=-fprofile-instr-generate
+#	make O=cov DEPS_DONE=1 cov/tests/fuzz/fuzz_ring && cov/tests/fuzz/fuzz_ring && llvm-profdata merge -o p default.profraw &&
+#		llvm-cov report cov/tests/fuzz/fuzz_ring -instr-profile=p recorder/core
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # what a target needs besides its own file and the libraries
@@ -23,7 +26,9 @@ FUZZ_LDLIBS   = -Wl,--as-needed $(BPF_LIBS) $(if $(filter yes,$(HAVE_SYSTEMD)),-
 
 $(foreach f,$(FUZZ_TARGETS),$(eval $(call program,tests/fuzz/fuzz_$(f),tests/fuzz/fuzz_$(f).c $(fuzz_$(f)_SRC) tests/fuzz/replay.c,\
 	$(fuzz_$(f)_LIB) $(FUZZ_LIBS),$(FUZZ_LDLIBS))))
-CHECKS += $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
+CHECK_NEEDS += $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
+CHECKS += tests/fuzz/test_corpus.sh
+TORTURES += tests/fuzz/test_corpus.sh
 
 # ------------------------------------------------------------------ searching: everything once more, with clang and its sanitizers
 FUZZ      ?= $(FUZZ_TARGETS)

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.." || exit 1
 out=${O:-build}/fuzz
 seconds=${FUZZ_TIME:-60}
 mkdir -p "$out/findings"
+declare -A longest=([ring]=24576 [segment]=24576)
 result=0
 
 # figure NAME LOG: a number of libFuzzer's last words
@@ -21,7 +22,7 @@ for target; do
 	mkdir -p "$out/found/$target"
 	dictionary=tests/fuzz/$target.dict
 	[[ -f $dictionary ]] || dictionary=
-	ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 "$out/fuzz_$target" -max_total_time="$seconds" -max_len=24576 -timeout=10 -rss_limit_mb=2048 \
+	ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 "$out/fuzz_$target" -max_total_time="$seconds" -max_len="${longest[$target]:-8192}" -timeout=60 -rss_limit_mb=2048 \
 		-detect_leaks=1 -print_final_stats=1 ${dictionary:+-dict="$dictionary"} -artifact_prefix="$out/findings/$target-" \
 		"$out/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1
 	code=$?
