@@ -77,7 +77,7 @@ enum frm_level {
  * rounded up to 8; the bytes of the rounding are zero and are part of the checksum.
  *
  * VALID if and only if
- *	1. 40 <= size <= FRM_RECORD_MAX, and size fits between its place and the end of the data;
+ *	1. 40 <= size <= FRM_RECORD_MAX, at most a quarter of the data, and size fits between its place and the end of the data;
  *	2. pos modulo the data's length is the offset at which the record lies;
  *	3. pos lies within one data length of the end of the lane's newest record that satisfies 1, 2 and 4;
  *	4. crc is the CRC32C of ring_id, boot_id, the lane's number (le32) and the record with crc as zero.
