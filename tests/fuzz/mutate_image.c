@@ -89,7 +89,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t room, unsigne
 	if (!below(32))
 		image_size = 64 + 8 * below((SPARSE_IMAGE_MAX - 64) / 8);
 	if (below(8))
-		repair_image(image, image_size, below(2));
+		repair_image(image, image_size, (enum repair)below(3));
 	packed = sparse_pack(image, image_size, bytes, room);
 	free(image);
 	return packed ? packed : LLVMFuzzerMutate(bytes, size, room);

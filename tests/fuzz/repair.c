@@ -64,22 +64,22 @@ static bool sign_record(uint8_t *at, size_t room, uint32_t seed)
 }
 
 /* Data of `lane_size` bytes, of which `size` are there. */
-static void repair_lane(uint8_t *data, size_t size, uint64_t lane_size, uint32_t seed, int place)
+static void repair_lane(uint8_t *data, size_t size, uint64_t lane_size, uint32_t seed, enum repair place)
 {
 	for (size_t at = 0; at + sizeof(struct frm_record) <= size;) {
 		struct frm_record *record = (struct frm_record *)(data + at);
 		uint32_t length = record->size_flags & FRM_RECORD_SIZE_MASK;
 
-		if (place && length >= sizeof(*record) && length <= fr_lane_max_record(lane_size) && record->pos % lane_size != at)
+		if (place == REPAIR_PLACE && length >= sizeof(*record) && length <= fr_lane_max_record(lane_size) && record->pos % lane_size != at)
 			record->pos = record->pos - record->pos % lane_size + at;
-		if (record->pos % lane_size == at && sign_record(data + at, size - at, seed))
+		if ((place == REPAIR_ANYWHERE || record->pos % lane_size == at) && sign_record(data + at, size - at, seed))
 			at += fr_record_span(length);
 		else
 			at += 8;
 	}
 }
 
-static void repair_ring(uint8_t *image, size_t size, int place)
+static void repair_ring(uint8_t *image, size_t size, enum repair place)
 {
 	struct frm_super *super = (struct frm_super *)image;
 	uint8_t id[16];
@@ -165,7 +165,7 @@ static void repair_segment(uint8_t *image, size_t size)
 	}
 }
 
-void repair_image(uint8_t *image, size_t size, int place)
+void repair_image(uint8_t *image, size_t size, enum repair place)
 {
 	uint64_t magic = 0;
 

@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `place`: a record whose length fits and whose position does not is moved to where it lies. */
-void repair_image(uint8_t *image, size_t size, int place);
+/* Records of a ring whose position is not where they lie */
+enum repair {
+	REPAIR_IN_PLACE, /* are left alone */
+	REPAIR_PLACE,	 /* get the position of their place, when their length fits */
+	REPAIR_ANYWHERE, /* are signed as they are */
+};
+
+void repair_image(uint8_t *image, size_t size, enum repair place);
 
 #endif
