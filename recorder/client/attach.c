@@ -31,11 +31,32 @@ static struct {
 	size_t size;
 } parents_ring;
 
+/* What the kernel did not promise to wipe: struct fr_client, the lanes. */
+static struct {
+	void *memory;
+	size_t size;
+} by_hand[2];
+
 static void wipe_in_child(void)
 {
-	if (fr_client->lane)
-		memset(fr_client->lane, 0, fr_client->lane_count * sizeof(*fr_client->lane));
-	memset(fr_client, 0, sizeof(*fr_client));
+	for (size_t i = 0; i < 2; i++)
+		if (by_hand[i].memory)
+			memset(by_hand[i].memory, 0, by_hand[i].size);
+}
+
+int fr_client_wipe_in_child(void *memory, size_t size, bool lanes)
+{
+	static bool registered;
+
+	by_hand[lanes].memory = NULL;
+	if (madvise(memory, size, MADV_WIPEONFORK) == 0)
+		return 0;
+	if (!registered && pthread_atfork(NULL, NULL, wipe_in_child) != 0)
+		return -ENOMEM;
+	registered = true;
+	by_hand[lanes].size = size;
+	by_hand[lanes].memory = memory;
+	return 0;
 }
 
 int fr_client_setup(void)
@@ -47,12 +68,8 @@ int fr_client_setup(void)
 	client = mmap(NULL, sizeof(*client), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (client == MAP_FAILED)
 		return -errno;
-	if (!__sync_bool_compare_and_swap(&fr_client, NULL, client)) {
+	if (!__sync_bool_compare_and_swap(&fr_client, NULL, client))
 		munmap(client, sizeof(*client));
-		return 0;
-	}
-	if (madvise(client, sizeof(*client), MADV_WIPEONFORK) < 0) /* Linux before 4.14 */
-		pthread_atfork(NULL, NULL, wipe_in_child);
 	return 0;
 }
 
@@ -86,7 +103,10 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 		r = fr_path_make(dir, geteuid() == 0 ? 0755 : 0700);
 	if (r < 0)
 		return r;
-	if (fr_host_identity(getpid(), &identity) < 0) { /* no /proc here */
+	r = fr_host_identity(getpid(), &identity);
+	if (r < 0 && r != -ESRCH && r != -ENOENT)
+		return r; /* a ring that does not say whose it is would pass for a dead writer's */
+	if (r < 0) { /* no /proc here */
 		identity.pid = (uint32_t)getpid();
 		identity.ppid = (uint32_t)getppid();
 		identity.uid = getuid();
@@ -104,6 +124,18 @@ static int own_ring(struct fr_client *client, const struct fr_geometry *geometry
 	return fd;
 }
 
+static bool failed_just_now(struct fr_client *client)
+{
+	return fr_load_relaxed(&client->error) && fr_clock_boot_ns() < fr_load_relaxed(&client->retry_ns);
+}
+
+static int failed(struct fr_client *client, int error)
+{
+	fr_store_relaxed(&client->retry_ns, fr_clock_boot_ns() + FR_ATTACH_AGAIN_NS);
+	fr_store_relaxed(&client->error, error);
+	return error;
+}
+
 int fr_client_attach(struct fr_client *client)
 {
 	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, 0) };
@@ -113,8 +145,11 @@ int fr_client_attach(struct fr_client *client)
 
 	if (client->generation)
 		return 0;
-	if (client->error)
+	if (failed_just_now(client))
 		return client->error;
+	r = fr_client_wipe_in_child(client, sizeof(*client), false);
+	if (r < 0)
+		return failed(client, r);
 	geometry.lanes = lanes ? (uint32_t)strtoul(lanes, NULL, 10) : 0;
 	geometry.policy = policy && !strcmp(policy, "discard") ? FRM_POLICY_DISCARD : FRM_POLICY_OVERWRITE;
 	fd = fr_client_ask_daemon(geometry.ring_size, geometry.lanes, geometry.policy);
@@ -131,10 +166,9 @@ int fr_client_attach(struct fr_client *client)
 		if (r < 0)
 			fr_ring_unmap(&client->ring);
 	}
-	if (r < 0) {
-		fr_store_relaxed(&client->error, r);
-		return r;
-	}
+	if (r < 0)
+		return failed(client, r);
+	fr_store_relaxed(&client->error, 0);
 	FR_TESTPOINT("client-attached");
 	generations = generation;
 	client->anchor_due_ns = fr_clock_boot_ns() + FR_ANCHOR_EVERY_NS;
@@ -177,7 +211,7 @@ bool fr_client_ready(struct fr_client *client)
 
 	if (__builtin_expect(fr_load_acquire(&client->generation) != 0, 1))
 		return true;
-	if (fr_load_relaxed(&client->error))
+	if (failed_just_now(client))
 		return false;
 	if (!fr_client_enter(client, &cancel)) {
 		fr_add(&client->missed, 1);

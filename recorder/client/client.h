@@ -48,6 +48,7 @@ struct __attribute__((aligned(128))) fr_client_lane { /* two cache lines: neighb
 struct fr_client {
 	uint32_t generation; /* 0: not attached (never, or in a child after fork); stored last, with release */
 	int32_t error;	     /* why there is no ring */
+	uint64_t retry_ns;   /* with an error: not tried again before */
 	pthread_mutex_t lock; /* attach, providers; zero is unlocked; see fr_client_enter() */
 	uint32_t lane_count, own_count;
 	uint32_t missed;     /* events of handlers that interrupted the attaching thread */
@@ -84,9 +85,15 @@ static inline void fr_errno_restore(const int *saved)
 }
 #define FR_KEEP_ERRNO __attribute__((cleanup(fr_errno_restore), unused)) const int fr_errno_ = errno
 
-/* attach.c: makes the process's ring, by the daemon or alone, if it has none. The lock is held. */
+/*
+ * attach.c: makes the process's ring, by the daemon or alone, if it has none. What failed may pass - a full disk, too many open
+ * files - so it is tried again, but not within FR_ATTACH_AGAIN_NS: whoever emits would wait each time. The lock is held.
+ */
+#define FR_ATTACH_AGAIN_NS 1000000000ull
 int fr_client_attach(struct fr_client *client);
 int fr_client_setup(void); /* makes fr_client itself */
+/* Sees to it that this memory - fr_client, or its lanes - is zero in a child after fork. */
+int fr_client_wipe_in_child(void *memory, size_t size, bool lanes);
 /*
  * Takes the lock, and holds off cancellation until fr_client_leave(). False in a signal handler that interrupted its own
  * thread in here: it would wait for itself.

@@ -93,11 +93,16 @@ int fr_lanes_setup(struct fr_client *client, uint32_t generation)
 	uint32_t count = client->ring.super.lane_count;
 	struct fr_client_lane *lanes;
 	struct fr_clock clock;
+	int r;
 
 	lanes = mmap(NULL, count * sizeof(*lanes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (lanes == MAP_FAILED)
 		return -errno;
-	(void)madvise(lanes, count * sizeof(*lanes), MADV_WIPEONFORK); /* where that fails, fr_client_setup() has seen to it */
+	r = fr_client_wipe_in_child(lanes, count * sizeof(*lanes), true);
+	if (r < 0) {
+		munmap(lanes, count * sizeof(*lanes));
+		return r;
+	}
 	if (!exit_key_made)
 		exit_key_made = pthread_key_create(&exit_key, thread_exits) == 0;
 	fr_clock_init(&clock);

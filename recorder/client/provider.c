@@ -146,7 +146,7 @@ FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 		return -EDEADLK;
 	if (provider->references) {
 		provider->references++;
-		r = client->error;
+		r = fr_client_attach(client);
 		goto out;
 	}
 	r = fr_client_attach(client);
