@@ -33,7 +33,12 @@ static ssize_t read_small(const char *path, char *buf, size_t size)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0) {
+			n = -errno;
+			close(fd);
+			return n;
+		}
+		if (n == 0)
 			break;
 		got += (size_t)n;
 	}
@@ -84,11 +89,17 @@ int fr_host_boot_id(uint8_t boot_id[16])
 
 int fr_host_machine_id(uint8_t machine_id[16])
 {
+	int r;
+
 	memset(machine_id, 0, 16);
-	return read_id("/etc/machine-id", machine_id) < 0 ? -ENOENT : 0;
+	r = read_id("/etc/machine-id", machine_id);
+	return r == -EINVAL || r == -EACCES ? -ENOENT : r;
 }
 
-/* Looks for a boot in the file's text; counts the lines' highest number on the way. A power cut may leave anything in a line. */
+/*
+ * Looks for a boot in the text of STATE/boots; counts the highest number of whole lines on the way: one cut short named no boot, and a
+ * power cut may leave anything in a line.
+ */
 static uint64_t find_boot(const char *text, const char *end, const char *hex, uint64_t *highest)
 {
 	uint64_t found = 0;
@@ -98,7 +109,7 @@ static uint64_t find_boot(const char *text, const char *end, const char *hex, ui
 		char *word;
 		unsigned long long number = strtoull(text, &word, 10);
 
-		if (word != text && *word == ' ') {
+		if (word != text && *word == ' ' && strspn(word + 1, "0123456789abcdef") == 32) {
 			if (number > *highest)
 				*highest = number;
 			if (!strncmp(word + 1, hex, 32))
@@ -166,16 +177,24 @@ out:
 	return number;
 }
 
-/* The fields of /proc/PID/stat that follow the command's closing parenthesis; NULL when the process is gone. */
-static const char *stat_fields(pid_t pid, char *buf, size_t size)
+/*
+ * *ret_fields: the fields of /proc/PID/stat that follow the command's closing parenthesis. -ESRCH when the process is gone; any other
+ * error says nothing of it.
+ */
+static int stat_fields(pid_t pid, char *buf, size_t size, const char **ret_fields)
 {
 	char path[64], *paren;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (read_small(path, buf, size) <= 0)
-		return NULL;
+	n = read_small(path, buf, size);
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
 	paren = strrchr(buf, ')');
-	return paren && paren[1] == ' ' ? paren + 2 : NULL;
+	if (!paren || paren[1] != ' ')
+		return -ESRCH;
+	*ret_fields = paren + 2;
+	return 0;
 }
 
 /* Field `number` of stat, as proc(5) counts them; the text starts with field 3. */
@@ -198,9 +217,9 @@ static uint64_t start_time_of(const char *fields)
 uint64_t fr_host_start_time_ns(pid_t pid)
 {
 	char buf[1024];
-	const char *fields = stat_fields(pid, buf, sizeof(buf));
+	const char *fields;
 
-	return fields ? start_time_of(fields) : 0;
+	return stat_fields(pid, buf, sizeof(buf), &fields) < 0 ? 0 : start_time_of(fields);
 }
 
 /* The path in the cgroup hierarchy that tells most: version 2's, else systemd's, else the first. */
@@ -252,11 +271,14 @@ static uint64_t own_pid_namespace(void)
 int fr_host_identity(pid_t pid, struct fr_identity *identity)
 {
 	char path[64], buf[1024];
-	const char *fields = stat_fields(pid, buf, sizeof(buf)), *name;
+	const char *fields, *name;
+	int r = stat_fields(pid, buf, sizeof(buf), &fields);
 	ssize_t n;
 
-	if (!fields)
-		return -ESRCH;
+	if (r == 0)
+		r = fr_host_boot_id(identity->boot_id);
+	if (r < 0)
+		return r;
 	name = strchr(buf, '(');
 	identity->pid = (uint32_t)pid;
 	identity->ppid = (uint32_t)stat_number(fields, 4);
@@ -269,7 +291,6 @@ int fr_host_identity(pid_t pid, struct fr_identity *identity)
 	identity->exe[n > 0 ? n : 0] = '\0';
 	cgroup_of(pid, identity->cgroup, sizeof(identity->cgroup));
 	identity->pid_namespace = own_pid_namespace();
-	fr_host_boot_id(identity->boot_id);
 	fr_host_machine_id(identity->machine_id);
 	gethostname(identity->hostname, sizeof(identity->hostname) - 1);
 	return 0;
@@ -280,6 +301,7 @@ bool fr_host_writer_alive(const struct frm_super *super)
 	uint8_t boot_id[16];
 	char buf[1024];
 	const char *fields;
+	int r;
 
 	if (fr_host_boot_id(boot_id) < 0)
 		return true; /* no /proc: nothing can be known, so nothing is taken away */
@@ -287,7 +309,9 @@ bool fr_host_writer_alive(const struct frm_super *super)
 		return false;
 	if (super->pid_namespace && super->pid_namespace != own_pid_namespace())
 		return true; /* a container's: its number means another process here, or none */
-	fields = stat_fields((pid_t)super->pid, buf, sizeof(buf));
+	r = stat_fields((pid_t)super->pid, buf, sizeof(buf), &fields);
+	if (r < 0)
+		return r != -ESRCH; /* too many open files, say: it may live */
 	/* a zombie writes no more; its memory is gone */
-	return fields && start_time_of(fields) == super->start_time_ns && *fields != 'Z' && *fields != 'X';
+	return start_time_of(fields) == super->start_time_ns && *fields != 'Z' && *fields != 'X';
 }

@@ -10,7 +10,7 @@
 #include "recorder/core/map.h"
 
 int fr_host_boot_id(uint8_t boot_id[16]);
-int fr_host_machine_id(uint8_t machine_id[16]); /* zeros and -ENOENT when the machine has none */
+int fr_host_machine_id(uint8_t machine_id[16]); /* zeros and -errno; -ENOENT when the machine has none */
 /*
  * Number of a boot on this machine, from 1, kept in STATE/boots (one line a boot: number, boot id, first seen in
  * seconds of the wall clock), because a machine without a real-time clock can't sort boots by date. Assigns the next
