@@ -84,13 +84,12 @@ static int read_file(const struct fr_spool *spool, struct fr_boots *boots)
 }
 
 /* A ring that was carried here from another machine tells nothing of this one's boots. */
-static bool ours(const struct frm_super *super)
+static bool ours(const struct fr_boots *boots, const struct frm_super *super)
 {
 	static const uint8_t none[16];
-	uint8_t machine_id[16];
 
-	fr_host_machine_id(machine_id);
-	return !memcmp(super->machine_id, machine_id, 16) || !memcmp(super->machine_id, none, 16) || !memcmp(machine_id, none, 16);
+	return !memcmp(super->machine_id, boots->machine_id, 16) || !memcmp(super->machine_id, none, 16) ||
+	       !memcmp(boots->machine_id, none, 16);
 }
 
 /* What the start of a meta tells; the log of descriptors is not needed. */
@@ -106,7 +105,7 @@ static int note_meta(struct fr_boots *boots, const struct meta_start *meta)
 	struct fr_boot boot = { .seq = super->boot_seq, .boot_ns = super->created_boot_ns, .real_ns = super->created_real_ns };
 
 	/* the boot of harvested evidence was a judgement itself */
-	if (fr_super_check(super) < 0 || super->kind == FRM_KIND_HARVEST || !ours(super))
+	if (fr_super_check(super) < 0 || super->kind == FRM_KIND_HARVEST || !ours(boots, super))
 		return 0;
 	memcpy(boot.id, super->boot_id, 16);
 	if (super->created_real_ns > super->created_boot_ns)
@@ -173,7 +172,12 @@ int fr_boots_open(const struct fr_spool *spool, const char *const *ring_dirs, si
 	int error;
 
 	*boots = (struct fr_boots){ .current = { .boot_ns = since, .real_ns = real } };
-	fr_host_boot_id(boots->current.id);
+	/* not knowing which boot or machine this is, because of too many open files say, would put evidence into the wrong boot for good */
+	error = fr_host_boot_id(boots->current.id);
+	if (!error || error == -ENOENT)
+		error = fr_host_machine_id(boots->machine_id);
+	if (error < 0 && error != -ENOENT)
+		return error;
 	boots->current.start_real_ns = real > since ? real - since : 0;
 	error = read_file(spool, boots);
 	for (size_t i = 0; !error && i < ring_dir_count; i++)

@@ -28,6 +28,7 @@ struct fr_boots {
 	struct fr_boot *boot; /* newest first, without the running one */
 	size_t count;
 	struct fr_boot current;
+	uint8_t machine_id[16]; /* zeros: it has none */
 };
 
 /* Gathers what STATE/boots, the segments of the spool and these ring directories tell. */

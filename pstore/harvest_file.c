@@ -215,12 +215,13 @@ static int parse_all(const struct adding *adding, size_t from)
 			struct fr_harvest_file *file = &files->file[i];
 			struct fr_attempt earlier;
 
-			if (!file->bytes || file->parts || file->aside)
+			if (!file->bytes || file->parsed || file->aside)
 				continue;
 			fr_attempt_read(adding->spool, file->mark, &earlier);
-			if ((earlier.unfinished || earlier.signal) != (cautious == 1))
+			if ((earlier.unfinished || earlier.signal) && !cautious)
 				continue;
 			error = parse(adding, file);
+			file->parsed = true;
 			if (error == -ECANCELED) {
 				forget(file);
 				file->aside = true;

@@ -30,6 +30,7 @@ struct fr_harvest_file {
 	size_t size;
 	struct fr_dmesg_part *part;
 	size_t parts;
+	bool parsed;
 	bool aside;	    /* it was set aside, or should have been: not ours to release */
 	bool released;
 };

@@ -37,6 +37,7 @@ struct run {
 	size_t dirs;
 	struct fr_found *told; /* by workers that crashed later */
 	size_t tolds;
+	struct fr_evidence_list later; /* rings that an earlier attempt did not finish with */
 	struct mended *mended;
 	bool stuck;  /* a ring could not be set aside: its mark is still needed */
 	int pipe; /* the worker's end; -1: report directly */
@@ -68,6 +69,12 @@ static bool told(const struct run *run, const struct fr_found *found)
 	return false;
 }
 
+/* What a later run may have again. To go on without what could not be read for it would be to believe the ring instead. */
+static bool is_shortage(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
 /*
  * Puts back whose rings they are, where a daemon has kept that. Before anything is believed that a ring says: of which boot it is,
  * whether its writer lives. (A living writer's superblock is as fixed as a dead one's.)
@@ -78,11 +85,12 @@ static int restore_identities(struct run *run)
 		struct fr_evidence_list list = { 0 };
 		int error = fr_source[FR_SOURCE_KIND_RING].enumerate(run->dir[d], &list); /* take_rings() says what is wrong */
 
-		for (size_t i = 0; i < list.count && error != -ENOMEM; i++) {
+		for (size_t i = 0; i < list.count && !is_shortage(error); i++) {
 			struct mended *mended;
 			struct fr_found found;
 
-			if (fr_vouch_restore(run->recover->state_dir, list.item[i].dir, list.item[i].name) <= 0)
+			error = fr_vouch_restore(run->recover->state_dir, list.item[i].dir, list.item[i].name);
+			if (error <= 0)
 				continue;
 			mended = malloc(sizeof(*mended));
 			if (!mended) {
@@ -95,7 +103,7 @@ static int restore_identities(struct run *run)
 			run->mended = mended;
 		}
 		fr_evidence_done(&list);
-		if (error == -ENOMEM)
+		if (is_shortage(error))
 			return error;
 	}
 	return 0;
@@ -132,8 +140,19 @@ static int take_ring(struct run *run, const struct fr_evidence *ring)
 	return 0;
 }
 
-/* Those that an earlier attempt did not finish with come last: whatever they do to us, the others are through. */
-static int take_rings(struct run *run, bool cautious)
+static int take_later(struct run *run, const struct fr_evidence *ring)
+{
+	struct fr_evidence *more = realloc(run->later.item, (run->later.count + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	run->later.item = more;
+	more[run->later.count++] = *ring;
+	return 0;
+}
+
+/* Those that an earlier attempt did not finish with wait for the end: whatever they do to us, the others are through. */
+static int take_rings(struct run *run)
 {
 	int error = 0;
 
@@ -141,7 +160,7 @@ static int take_rings(struct run *run, bool cautious)
 		struct fr_evidence_list list = { 0 };
 
 		error = fr_source[FR_SOURCE_KIND_RING].enumerate(run->dir[d], &list);
-		if (error < 0 && error != -ENOMEM && !cautious) {
+		if (error < 0 && error != -ENOMEM) {
 			struct fr_found found = { .fate = FR_FATE_LEFT, .source = "ring", .error = error };
 
 			fr_found_path(&found, run->dir[d], "");
@@ -156,8 +175,7 @@ static int take_rings(struct run *run, bool cautious)
 
 			snprintf(mark, sizeof(mark), "ring-%.180s", list.item[i].name);
 			fr_attempt_read(run->spool, mark, &earlier);
-			if ((earlier.unfinished || earlier.signal) == cautious)
-				error = take_ring(run, &list.item[i]);
+			error = earlier.unfinished || earlier.signal ? take_later(run, &list.item[i]) : take_ring(run, &list.item[i]);
 		}
 		fr_evidence_done(&list);
 	}
@@ -204,11 +222,12 @@ static int work(struct run *run)
 		return error;
 	fr_boots_number(run->spool, &boots);
 	FR_TESTPOINT("boots-numbered");
-	error = take_rings(run, false);
+	error = take_rings(run);
 	if (!error)
 		error = fr_harvest(run->spool, &boots, recover->pstore_dir, recover->archive_dir, tell_once, run);
-	if (!error)
-		error = take_rings(run, true);
+	for (size_t i = 0; i < run->later.count && !error; i++)
+		error = take_ring(run, &run->later.item[i]);
+	fr_evidence_done(&run->later);
 	if (!error && !run->stuck)
 		fr_attempt_sweep(run->spool, "ring-");
 	if (!error)

@@ -79,19 +79,21 @@ static int walk(const char *path, bool (*wanted)(const char *name), int depth, s
 
 	if (!dir)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-	while (!error && (entry = readdir(dir))) {
+	while (!error && (errno = 0, entry = readdir(dir))) {
 		char below[FR_PATH_MAX];
 		struct stat st;
 
-		if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (entry->d_name[0] == '.')
 			continue;
-		if (S_ISREG(st.st_mode) && wanted(entry->d_name))
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			error = errno == ENOENT ? 0 : -errno;
+		else if (S_ISREG(st.st_mode) && wanted(entry->d_name))
 			error = append(list, path, entry->d_name, &st);
 		else if (S_ISDIR(st.st_mode) && depth > 0 &&
 			 (size_t)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < sizeof(below))
 			error = walk(below, wanted, depth - 1, list);
 	}
-	return error;
+	return error || entry ? error : -errno;
 }
 
 static int walk_sorted(const char *path, bool (*wanted)(const char *name), int depth, struct fr_evidence_list *list)
