@@ -223,6 +223,7 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 {
 	struct fr_index *index = calloc(1, sizeof(*index));
 	int64_t version = 0;
+	bool made = false;
 	int r;
 
 	if (!index)
@@ -244,7 +245,8 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 		r = take_lock(index, flags & FR_INDEX_REBUILD ? LOCK_EX : LOCK_SH);
 	if (r < 0)
 		goto out;
-	if (flags & FR_INDEX_REBUILD)
+	made = flags & FR_INDEX_REBUILD;
+	if (made)
 		remove_db(index->path);
 	r = open_writer(index, flags & FR_INDEX_REBUILD);
 	if (r == -EUCLEAN || r == -ENODATA) {
@@ -264,6 +266,10 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 	if (!r && !(flags & FR_INDEX_REBUILD))
 		r = take_lock(index, LOCK_SH);
 out:
+	if (r < 0 && made) {
+		close_db(index);
+		remove_db(index->path);
+	}
 	if (r < 0) {
 		fr_index_close(index);
 		return r;
@@ -591,9 +597,9 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 			r = -errno;
 		if (!r)
 			r = fr_path_sync(state_dir);
-	} else {
-		remove_db(index->path);
 	}
+	if (r < 0)
+		remove_db(index->path);
 	fr_index_close(index);
 	return r;
 }

@@ -206,21 +206,23 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
  * Bytes of the segments and logs in spool/ (not quarantine: that is salvage's), and of the index: of the pages in use, because
  * a reader can keep the file and its journal from shrinking for a while, and that is no reason to drop more.
  */
-static uint64_t measure(struct fr_index *index)
+static int measure(struct fr_index *index, uint64_t *ret_bytes)
 {
 	static const char *const files[] = { "spool/acks.log", "spool/retention.log" };
 	char path[FR_PATH_MAX + 32];
 	struct dirent *entry;
-	uint64_t bytes = 0;
+	uint64_t bytes;
 	int64_t used;
 	struct stat st;
 	DIR *dir;
+	int r = fr_db_int(index,
+			  "SELECT (page_count - freelist_count) * page_size "
+			  "FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+			  &used);
 
-	if (fr_db_int(index,
-		      "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-		      &used) == 0)
-		bytes = (uint64_t)used;
-
+	if (r < 0)
+		return r;
+	bytes = (uint64_t)used;
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", index->state, files[i]);
 		if (stat(path, &st) == 0)
@@ -228,13 +230,17 @@ static uint64_t measure(struct fr_index *index)
 	}
 	snprintf(path, sizeof(path), "%s/spool", index->state);
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
+	if (!dir && errno != ENOENT)
+		return -errno;
+	while (dir && (errno = 0, entry = readdir(dir)))
 		if (fr_segment_parse_name(entry->d_name, NULL, NULL) == 0 &&
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			bytes += (uint64_t)st.st_blocks * 512;
+	r = -errno;
 	if (dir)
 		closedir(dir);
-	return bytes;
+	*ret_bytes = bytes;
+	return dir ? r : 0;
 }
 
 /* Gives pages that events left back to the file system, as far as readers allow it now. */
@@ -272,10 +278,12 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 
 	while (!r && any && limits->max_age_s && age_ns / 1000000000u == limits->max_age_s && age_ns < now)
 		r = drop_where(index, "coalesce(salvaged_real_ns, mtime_ns) <", now - age_ns, &stats, &any);
-	stats.bytes_after = measure(index);
+	if (!r)
+		r = measure(index, &stats.bytes_after);
 	if (!r && (stats.segments || (limits->max_bytes && stats.bytes_after > limits->max_bytes))) {
 		r = shrink(index);
-		stats.bytes_after = measure(index);
+		if (!r)
+			r = measure(index, &stats.bytes_after);
 	}
 	any = true;
 	while (!r && any && limits->max_bytes && stats.bytes_after > limits->max_bytes) {
@@ -287,7 +295,8 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 		while (!r && any && stats.bytes < step);
 		if (!r)
 			r = shrink(index);
-		stats.bytes_after = measure(index);
+		if (!r)
+			r = measure(index, &stats.bytes_after);
 	}
 	if (!r && stats.segments) {
 		r = fr_ingest_purge(index);
