@@ -39,15 +39,23 @@ int fr_db_error(int code)
 	}
 }
 
+/* What the kernel said, where SQLite says only that it said no: a full disk is not a broken one. */
+static int error_of(sqlite3 *db, int code)
+{
+	int primary = code & 0xff, error = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+
+	return error && error != ENOENT ? -error : fr_db_error(code);
+}
+
 int fr_db_exec(struct fr_index *index, const char *sql)
 {
-	return fr_db_error(sqlite3_exec(index->db, sql, NULL, NULL, NULL));
+	return error_of(index->db, sqlite3_exec(index->db, sql, NULL, NULL, NULL));
 }
 
 int fr_db_prepare(struct fr_index *index, const char *sql, sqlite3_stmt **ret_statement)
 {
 	sqlite3_stmt *statement;
-	int r = fr_db_error(sqlite3_prepare_v2(index->db, sql, -1, &statement, NULL));
+	int r = error_of(index->db, sqlite3_prepare_v2(index->db, sql, -1, &statement, NULL));
 
 	if (!r)
 		*ret_statement = statement;
@@ -58,18 +66,19 @@ int fr_db_step(sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);
 
-	return code == SQLITE_ROW ? 1 : fr_db_error(code);
+	return code == SQLITE_ROW ? 1 : error_of(sqlite3_db_handle(statement), code);
 }
 
 int fr_db_run(sqlite3_stmt *statement)
 {
-	int code;
+	int code, r;
 
 	do
 		code = sqlite3_step(statement);
 	while (code == SQLITE_ROW);
+	r = error_of(sqlite3_db_handle(statement), code);
 	sqlite3_reset(statement);
-	return fr_db_error(code);
+	return r;
 }
 
 int fr_db_int(struct fr_index *index, const char *sql, int64_t *ret_value)

@@ -143,7 +143,7 @@ static int open_reader(struct fr_index *index)
 		r = check_version(index);
 	}
 	snprintf(wal, sizeof(wal), "%s-wal", index->path);
-	if ((r == -ENOENT || r == -EACCES) && access(wal, F_OK) < 0) { /* a directory that may not be written to */
+	if ((r == -ENOENT || r == -EACCES || r == -EROFS) && access(wal, F_OK) < 0) { /* a directory that may not be written to */
 		close_db(index);
 		r = open_db(index, "?immutable=1", SQLITE_OPEN_READONLY);
 		if (!r)
@@ -249,6 +249,8 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 	if (made)
 		remove_db(index->path);
 	r = open_writer(index, flags & FR_INDEX_REBUILD);
+	if (r == -ENOENT) /* SQLite could not make it, and does not say why */
+		r = -EIO;
 	if (r == -EUCLEAN || r == -ENODATA) {
 		r = take_lock(index, LOCK_EX);
 		close_db(index);
@@ -575,6 +577,15 @@ static int clear_the_way(const char *state_dir, const char *path)
 	return fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
 }
 
+/* The whole journal into the file: what is left in it would be lost, and closing does not say so. */
+static int fold_journal(struct fr_index *index)
+{
+	int64_t busy = 0;
+	int r = fr_db_int(index, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
+
+	return r ? r : busy ? -EBUSY : 0;
+}
+
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	char path[FR_PATH_MAX + 16];
@@ -585,7 +596,9 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 		return r;
 	fr_index_tell(index, at, ctx);
 	r = fr_index_update(index, ret_stats);
-	close_db(index); /* the last connection: the journal goes into the file */
+	if (!r)
+		r = fold_journal(index);
+	close_db(index);
 	if (!r)
 		r = fr_path_sync(index->path);
 	FR_TESTPOINT("rebuild-made");
@@ -598,8 +611,7 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 		if (!r)
 			r = fr_path_sync(state_dir);
 	}
-	if (r < 0)
-		remove_db(index->path);
+	remove_db(index->path); /* or what is left of it */
 	fr_index_close(index);
 	return r;
 }
