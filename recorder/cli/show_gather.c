@@ -16,13 +16,20 @@
 #include "uploader/incident.h"
 #include "uploader/index.h"
 
+static void drop_indexed(struct show *show)
+{
+	for (size_t i = 0; i < show->indexed_count; i++)
+		free(show->indexed[i]);
+	free(show->indexed);
+	show->indexed = NULL;
+	show->indexed_count = 0;
+}
+
 void show_done(struct show *show)
 {
 	fr_timeline_free(show->timeline);
 	fr_index_close(show->index);
-	for (size_t i = 0; i < show->indexed_count; i++)
-		free(show->indexed[i]);
-	free(show->indexed);
+	drop_indexed(show);
 	fr_bootlist_done(&show->boots);
 	fr_match_done(&show->match);
 	fr_render_done(&show->renderer);
@@ -112,7 +119,7 @@ static void open_index(struct show *show)
 		fr_warning("%s/index.db is not used: %s; reading the spool instead", show->store.state, fr_why(error));
 		fr_index_close(show->index);
 		show->index = NULL;
-		show->indexed_count = 0;
+		drop_indexed(show);
 		return;
 	}
 	if (show->indexed_count)
