@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/cli/cli.h"
 #include "recorder/cli/made.h"
 #include "recorder/cli/out.h"
 #include "recorder/cli/render.h"
@@ -173,7 +174,11 @@ struct fr_source *fr_source_image(struct fr_image *image, struct fr_match *match
 		memcpy(s->next_seq, window->next_seq, window->lanes * sizeof(*s->next_seq));
 	}
 	s->order = fr_image_timeline(image);
-	s->count = s->order ? fr_image_record_count(image) : 0;
+	s->count = fr_image_record_count(image);
+	if (!s->order) {
+		fr_error("out of memory (for %zu events)", s->count);
+		exit(FR_EXIT_FAILED);
+	}
 	collect_extras(s, flags);
 	return &s->source;
 }

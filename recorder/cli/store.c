@@ -189,9 +189,10 @@ int fr_store_open_if(const char *path, bool (*wanted)(void *ctx, const struct fr
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	error = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EBADMSG;
+	if (error) {
 		close(fd);
-		return -EBADMSG;
+		return error;
 	}
 	error = fr_store_peek(fd, &super);
 	if (!error && wanted && !wanted(ctx, &super)) {
