@@ -577,15 +577,6 @@ static int clear_the_way(const char *state_dir, const char *path)
 	return fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
 }
 
-/* The whole journal into the file: what is left in it would be lost, and closing does not say so. */
-static int fold_journal(struct fr_index *index)
-{
-	int64_t busy = 0;
-	int r = fr_db_int(index, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
-
-	return r ? r : busy ? -EBUSY : 0;
-}
-
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	char path[FR_PATH_MAX + 16];
@@ -597,7 +588,7 @@ int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct f
 	fr_index_tell(index, at, ctx);
 	r = fr_index_update(index, ret_stats);
 	if (!r)
-		r = fold_journal(index);
+		r = fr_db_fold(index);
 	close_db(index);
 	if (!r)
 		r = fr_path_sync(index->path);

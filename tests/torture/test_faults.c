@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "tests/lib/torture.h"
-#include "tests/torture/fault.h"
+#include "tests/torture/fault_site.h"
 
 #define TEXT_MAX (1u << 20)
 #define HANG_S 30
@@ -194,8 +194,7 @@ static bool phase(const char *scenario, const char *name, const char *dir)
 	return false;
 }
 
-static void command(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void command(const char *format, ...)
+static void __attribute__((format(printf, 1, 2))) command(const char *format, ...)
 {
 	char line[2048];
 	va_list args;
@@ -239,15 +238,6 @@ static bool play(const struct scenario *scenario, const struct fault *fault, con
 }
 
 /* ------------------------------------------------------------------ what has to hold */
-
-static unsigned lines(const struct said *said)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < said->size; i++)
-		count += said->text[i] == '\n';
-	return count;
-}
 
 static bool same(const struct said *a, const struct said *b)
 {
@@ -326,12 +316,12 @@ static const char *judge(const struct scenario *scenario, const char *call, cons
 	if (nonsense_in(&outcome->err) && strncmp(call, "sqlite3_", 8))
 		return "what it says makes no sense";
 	if (scenario->server)
-		return code == 1 && !lines(&outcome->err) ? "it failed and did not say why" : NULL;
-	if (code == 1 && lines(&outcome->err) != 1 && !(failed && !lines(&outcome->err)))
+		return code == 1 && !lines_in(outcome->err.text) ? "it failed and did not say why" : NULL;
+	if (code == 1 && lines_in(outcome->err.text) != 1 && !(failed && !lines_in(outcome->err.text)))
 		return "it failed and did not say so in one line";
-	if (code != usual && !lines(&outcome->err) && !failed)
+	if (code != usual && !lines_in(outcome->err.text) && !failed)
 		return "it did less and did not say so";
-	if (!scenario->varies && code == usual && !lines(&outcome->err) && !failed && !same(&outcome->out, &reference.out))
+	if (!scenario->varies && code == usual && !lines_in(outcome->err.text) && !failed && !same(&outcome->out, &reference.out))
 		return swallowed;
 	if (strstr(outcome->err.text, ": out of memory (")) /* who ends on the spot gives nothing back */
 		return NULL;
@@ -341,44 +331,10 @@ static const char *judge(const struct scenario *scenario, const char *call, cons
 
 /* ------------------------------------------------------------------ telling where */
 
-static const struct fault_site *find_site(const struct fault_page *where, uint64_t key)
-{
-	for (size_t k = key % FAULT_SITES, n = 0; n < FAULT_SITES && where->site[k].key; k = (k + 1) % FAULT_SITES, n++)
-		if (where->site[k].key == key)
-			return &where->site[k];
-	return NULL;
-}
-
-/* "write < write_fully < flush < ..." */
-static const char *site_text(const char *program, const struct fault_page *where, const struct fault_site *site)
-{
-	static char text[4096];
-	size_t used = (size_t)snprintf(text, sizeof(text), "%s", site->call);
-
-	for (int i = 0; i < FAULT_DEPTH && site->frame[i] && used < sizeof(text) - 400; i++) {
-		const char *module = where->module[site->module[i]];
-		char line[1400], function[256] = "";
-		FILE *names;
-
-		if (strstr(module, ".so")) {
-			used += (size_t)snprintf(text + used, sizeof(text) - used, " < %s", module);
-			continue;
-		}
-		snprintf(line, sizeof(line), "addr2line -f -s -e %s/%s 0x%x 2>/dev/null | paste -sd' '", build, program, site->frame[i] - 1);
-		names = popen(line, "r");
-		if (names && fgets(function, sizeof(function), names))
-			function[strcspn(function, "\n")] = '\0';
-		if (names)
-			pclose(names);
-		used += (size_t)snprintf(text + used, sizeof(text) - used, " < %s", function);
-	}
-	return text;
-}
-
 /* What may go without a word: whether a writer lives is not known then, and it is taken to live. */
 static bool is_excused(const struct scenario *scenario, const char *what, const struct fault_site *site)
 {
-	const char *text = what == swallowed ? site_text(scenario->program, reference_page, site) : "";
+	const char *text = what == swallowed ? site_text(build, scenario->program, reference_page, site) : "";
 
 	return strstr(text, " read_id ") || strstr(text, " stat_fields ") || strstr(text, " own_pid_namespace ");
 }
@@ -407,9 +363,9 @@ static void print_failure(const struct scenario *scenario, const struct fault *f
 	printf("  call %u of %u, %s%s\n", fault->nth, site ? site->count : 0,
 	       fault->error ? strerror(fault->error) : "with the errno that suits it", fault->onward ? ", and all from then on" : "");
 	if (site)
-		printf("    %s\n", site_text(scenario->program, reference_page, site));
+		printf("    %s\n", site_text(build, scenario->program, reference_page, site));
 	if (where) {
-		printf("  held at the end:\n    %s\n", site_text(scenario->program, page, where));
+		printf("  held at the end:\n    %s\n", site_text(build, scenario->program, page, where));
 	}
 	if (outcome->err.text)
 		printf("  status %#x, standard error: %.2000s\n", outcome->status, outcome->err.text);
