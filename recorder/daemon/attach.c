@@ -69,7 +69,8 @@ static bool within_bounds(struct daemon *daemon, const struct server_peer *peer,
 			daemon, peer, -EDQUOT,
 			"its user has %u rings of %llu MiB: [store] user_rings_max or user_bytes_max",
 			rings, (unsigned long long)bytes >> 20);
-	else if (peer->uid != 0 && !server_may_ask(&daemon->server, peer->uid))
+	else if (peer->uid != 0 &&
+		 !server_may_ask(&daemon->server, peer->uid, 1 + (size - 1) / config->ring_size))
 		server_refuse(daemon, peer, -EAGAIN,
 			      "its user asks for rings too often: [server] attach_rate");
 	else

@@ -231,6 +231,7 @@ void loop_child(struct loop *loop)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGALRM, SIG_DFL); /* it bounds what a worker may take */
 	sigemptyset(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	close(loop->epoll); /* else the parent's descriptors would live on in it */

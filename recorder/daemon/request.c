@@ -75,7 +75,7 @@ void request_serve(struct daemon *daemon, const struct server_peer *peer,
 		set_gate(daemon, peer, &request);
 		break;
 	case FR_PROTO_STATUS:
-		if (peer->uid != 0 && !server_may_ask(&daemon->server, peer->uid))
+		if (peer->uid != 0 && !server_may_ask(&daemon->server, peer->uid, 1))
 			server_refuse(daemon, peer, -EAGAIN,
 				      "its user asks too often: [server] attach_rate");
 		else

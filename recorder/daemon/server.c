@@ -3,12 +3,14 @@
 #include "recorder/daemon/server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,10 +22,14 @@
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 
 #define REQUEST_MAX 4096 /* a later version's may be longer than ours */
 #define BACKLOG	    256
 #define SWEEP_MS    250
+#define CLOSE_US    2000
 
 struct connection {
 	struct connection *next;
@@ -32,6 +38,52 @@ struct connection {
 	struct loop_source *source;
 	uint64_t until_ns;
 };
+
+static void wake(int number)
+{
+	(void)number; /* it has ended a wait: that is all */
+}
+
+/*
+ * What a client sent along and nobody took is closed by the kernel in our name: as we receive, or as we close the socket with
+ * it unread. Closing a socket that lingers waits as long as its owner chose, unless a signal comes. Where the kernel
+ * doesn't refuse descriptors in the first place, one comes soon.
+ */
+static void hurry(const struct server *server, bool on)
+{
+	const struct itimerval soon = { .it_interval.tv_usec = on ? CLOSE_US : 0,
+					.it_value.tv_usec = on ? CLOSE_US : 0 };
+
+	if (!server->without_rights)
+		setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void close_client(const struct server *server, int fd)
+{
+	hurry(server, true);
+	close(fd);
+	hurry(server, false);
+}
+
+static void refuse_rights(struct server *server)
+{
+	const struct sigaction action = { .sa_handler = wake }; /* no SA_RESTART */
+	const int no = 0;
+	bool refused;
+
+	refused = setsockopt(server->socket, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
+#ifdef FR_TESTPOINTS
+	if (getenv("FLIGHTREC_TEST_PASSRIGHTS")) { /* as on an older kernel */
+		const int yes = 1;
+
+		setsockopt(server->socket, SOL_SOCKET, SO_PASSRIGHTS, &yes, sizeof(yes));
+		refused = false;
+	}
+#endif
+	server->without_rights = refused;
+	if (!refused)
+		sigaction(SIGALRM, &action, NULL);
+}
 
 static void drop(struct connection *connection)
 {
@@ -47,7 +99,7 @@ static void drop(struct connection *connection)
 	loop_remove(&connection->daemon->loop, connection->source);
 	if (connection->peer.pidfd >= 0)
 		close(connection->peer.pidfd);
-	close(connection->peer.socket);
+	close_client(server, connection->peer.socket);
 	free(connection);
 }
 
@@ -97,7 +149,7 @@ void server_refuse(struct daemon *daemon, const struct server_peer *peer, int er
 	server_answer(peer, &answer, why, -1);
 }
 
-bool server_may_ask(struct server *server, uint32_t uid)
+bool server_may_ask(struct server *server, uint32_t uid, uint64_t cost)
 {
 	uint64_t now = fr_clock_boot_ns(), rate = server->daemon->config.attach_rate;
 	struct server_rate *slot = &server->rate[0];
@@ -116,20 +168,27 @@ bool server_may_ask(struct server *server, uint32_t uid)
 	if (slot->tokens > (double)rate)
 		slot->tokens = (double)rate;
 	slot->at_ns = now;
-	if (slot->tokens < 1)
+	if (cost > rate)
+		cost = rate;
+	if (slot->tokens < (double)cost)
 		return false;
-	slot->tokens -= 1;
+	slot->tokens -= (double)cost;
 	return true;
 }
 
 /* True when the connection is done. */
 static bool receive(struct connection *connection)
 {
+	const struct server *server = &connection->daemon->server;
 	unsigned char packet[REQUEST_MAX];
-	ssize_t got =
-		recv(connection->peer.socket, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t got;
+	int error;
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	hurry(server, true);
+	got = recv(connection->peer.socket, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	error = errno;
+	hurry(server, false);
+	if (got < 0 && (error == EAGAIN || error == EINTR))
 		return false;
 	if (got > (ssize_t)sizeof(packet))
 		server_refuse(connection->daemon, &connection->peer, -EMSGSIZE,
@@ -204,7 +263,7 @@ static void welcome(struct daemon *daemon, int fd)
 
 	if (!connection || know_peer(fd, &connection->peer) < 0) {
 		free(connection);
-		close(fd);
+		close_client(server, fd);
 		return;
 	}
 	/* one user can't take all of them from the others */
@@ -221,7 +280,7 @@ static void welcome(struct daemon *daemon, int fd)
 		if (connection->peer.pidfd >= 0)
 			close(connection->peer.pidfd);
 		free(connection);
-		close(fd);
+		close_client(server, fd);
 		return;
 	}
 	connection->daemon = daemon;
@@ -274,6 +333,7 @@ int server_open(struct daemon *daemon)
 	server->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (server->socket < 0)
 		return -errno;
+	refuse_rights(server); /* those who connect inherit it */
 	unlink(address.sun_path); /* a killed daemon's; we hold the lock, so nobody else's */
 	if (bind(server->socket, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    chmod(address.sun_path, (mode_t)daemon->config.socket_mode) < 0 ||

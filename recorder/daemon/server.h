@@ -4,7 +4,7 @@
  *
  * Owns: connections: how many, how long, who is at the other end by the kernel's word. Nothing a client sends is more than a
  * claim; what is wrong costs it its connection, and us a line while the limit of lines lasts. Descriptors that a client
- * sends along are dropped by the kernel.
+ * sends along are refused by the kernel, or else dropped, and what their closing takes is bounded.
  */
 #ifndef RECORDER_DAEMON_SERVER_H
 #define RECORDER_DAEMON_SERVER_H
@@ -39,6 +39,7 @@ struct server {
 	struct loop_source *source;
 	struct connection *first;
 	unsigned connections;
+	bool without_rights; /* the kernel refuses descriptors (Linux 6.16) */
 	struct loop_timer sweep;
 	struct server_rate rate[SERVER_USERS];
 	struct log_limit refusals, floods, gates;
@@ -54,7 +55,7 @@ int server_answer(const struct server_peer *peer, const struct fr_proto_answer *
 /* The same for a refusal, with a line that says why; also to our log. */
 void server_refuse(struct daemon *daemon, const struct server_peer *peer, int error,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* False: this user has asked for enough rings and states for now. */
-bool server_may_ask(struct server *server, uint32_t uid);
+/* False: this user has asked for enough rings and states for now. `cost`: 1, more for what takes longer. */
+bool server_may_ask(struct server *server, uint32_t uid, uint64_t cost);
 
 #endif
