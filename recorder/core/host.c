@@ -222,6 +222,14 @@ uint64_t fr_host_start_time_ns(pid_t pid)
 	return stat_fields(pid, buf, sizeof(buf), &fields) < 0 ? 0 : start_time_of(fields);
 }
 
+uint64_t fr_host_stack_start(pid_t pid)
+{
+	char buf[1024];
+	const char *fields = stat_fields(pid, buf, sizeof(buf));
+
+	return fields ? stat_number(fields, 28) : 0;
+}
+
 /* The path in the cgroup hierarchy that tells most: version 2's, else systemd's, else the first. */
 static void cgroup_of(pid_t pid, char *out, size_t size)
 {

@@ -26,6 +26,8 @@ bool fr_host_lock(int fd);
 int fr_host_identity(pid_t pid, struct fr_identity *identity);
 /* Start time of a process since boot in ns; 0 when it is gone. */
 uint64_t fr_host_start_time_ns(pid_t pid);
+/* Where its stack begins: another address after each exec. 0 when it is gone, or we may not know. */
+uint64_t fr_host_stack_start(pid_t pid);
 /*
  * True when the process that the superblock names still runs, in this boot; and when that can't be known, because there is
  * no /proc or the number belongs to another pid namespace: a ring that may be in use is left alone.

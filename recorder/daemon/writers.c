@@ -18,7 +18,6 @@
 
 #define POLL_MS	 100	       /* without pidfd */
 #define CHECK_MS 10000	       /* sizes of rings */
-#define FRESH_NS 2000000000ull /* so long a client may take to map what it was given */
 
 int writers_open_ring(const struct writer *writer, int flags)
 {
@@ -236,6 +235,7 @@ struct writer *writers_add(struct daemon *daemon, const char *name, const struct
 	writer->state = WRITER_LIVING;
 	writer->vouched = vouched;
 	writer->pidfd = pidfd;
+	writer->stack_start = fr_host_stack_start((pid_t)super->pid);
 	daemon->writers.living++;
 	daemon->writers.bytes += writer->size;
 	watch(writer);
@@ -275,36 +275,17 @@ void writers_close(struct daemon *daemon)
 		close(daemon->writers.watch);
 }
 
-/* True unless the process's memory map can be read and the ring is not in it. */
-static bool maps_ring(const struct writer *writer)
-{
-	char path[64], *line = NULL, id[33];
-	size_t room = 0;
-	bool found = false;
-	FILE *maps;
-
-	snprintf(path, sizeof(path), "/proc/%u/maps", writer->pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return true;
-	fr_hex(id, writer->ring_id, 16);
-	errno = 0;
-	while (!found && getline(&line, &room, maps) > 0)
-		found = strstr(line, id) != NULL;
-	found |= ferror(maps) != 0;
-	free(line);
-	fclose(maps);
-	return found;
-}
-
 void writers_end_abandoned(struct daemon *daemon, uint32_t pid)
 {
-	uint64_t now = fr_clock_boot_ns();
+	uint64_t stack = 0;
 
 	for (struct writer *writer = daemon->writers.first, *next; writer; writer = next) {
 		next = writer->next;
-		if (writer->state != WRITER_LIVING || writer->pid != pid ||
-		    now - writer->since_ns < FRESH_NS || maps_ring(writer))
+		if (writer->state != WRITER_LIVING || writer->pid != pid || !writer->stack_start)
+			continue;
+		if (!stack)
+			stack = fr_host_stack_start((pid_t)pid);
+		if (!stack || stack == writer->stack_start)
 			continue;
 		daemon->writers.abandoned++;
 		end_of(writer, "replaced its program", false);

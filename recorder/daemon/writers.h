@@ -30,6 +30,7 @@ struct writer {
 	char comm[16];
 	uint32_t pid, uid;
 	uint64_t start_time_ns;
+	uint64_t stack_start; /* another one says that it ran another program since; 0: can't be known */
 	uint64_t size; /* what the file has to have */
 	uint32_t meta_size, lane_count;
 	uint64_t lane_size;
@@ -78,7 +79,10 @@ struct writer *writers_add(struct daemon *daemon, const char *name, const struct
 void writers_remove(struct writer *writer); /* from the table; the file is the caller's business */
 struct writer *writers_find(struct daemon *daemon, const char *name);
 
-/* Rings of this process that it doesn't map any more (it ran another program since): their end has come. */
+/*
+ * Rings of this process from before it ran another program: their end has come. Its memory map would say, too, but may be as
+ * long as it likes, and reading it waits for whatever its threads wait for.
+ */
 void writers_end_abandoned(struct daemon *daemon, uint32_t pid);
 
 /* Living rings and their bytes of one user. */
