@@ -20,6 +20,7 @@
 #include "recorder/daemon/daemon.h"
 
 #define WRITERS_BYTES (40u << 10) /* of the answer: what follows has to fit */
+#define STALE_NS      1000000000ull
 
 struct text {
 	char *at;
@@ -344,24 +345,47 @@ static void fill(struct text *text, struct daemon *daemon)
 	put(text, "}");
 }
 
-void status_answer(struct daemon *daemon, const struct server_peer *peer)
+/* The newest text, for those who may not have one made for themselves. */
+static struct {
+	char *text;
+	uint64_t made_ns;
+} last;
+
+static int make(struct daemon *daemon)
 {
-	struct fr_proto_answer answer = { 0 };
 	struct text text = { .size = FR_PROTO_TEXT_MAX };
-	int error;
 
 	text.at = malloc(text.size);
-	if (!text.at) {
-		server_refuse(daemon, peer, -ENOMEM, "out of memory");
-		return;
-	}
+	if (!text.at)
+		return -ENOMEM;
 	probes_consume(&daemon->probes);
 	fill(&text, daemon);
-	error = server_answer(peer, &answer, text.at, -1);
+	free(last.text);
+	last.text = text.at;
+	last.made_ns = fr_clock_boot_ns();
+	return 0;
+}
+
+void status_answer(struct daemon *daemon, const struct server_peer *peer)
+{
+	bool fresh = peer->uid == 0 || peer->uid == geteuid();
+	struct fr_proto_answer answer = { 0 };
+	int error = 0;
+
+	if (fresh || !last.text || fr_clock_boot_ns() - last.made_ns > STALE_NS)
+		error = make(daemon);
+	if (error < 0) {
+		server_refuse(daemon, peer, error, "out of memory");
+		return;
+	}
+	error = server_answer(peer, &answer, last.text, -1);
 	if (error < 0)
 		server_refuse(daemon, peer, error, "the status could not be sent: %s",
 			      strerror(-error));
-	free(text.at);
+	if (fresh) { /* who needs no copy costs none */
+		free(last.text);
+		last.text = NULL;
+	}
 }
 
 void status_line(struct daemon *daemon, char *line, size_t size)
