@@ -6,7 +6,8 @@
  *	config.c	what the administrator wants
  *	loop.c		waiting for everything; worker.c: jobs in children; log.c: lines; notify.c: the service manager
  *	own.c		the daemon's ring; kmsg.c, probes.c: its sources; resume.c: where the sources went on
- *	writers.c	rings of living writers; writers_scan.c: those that are found; pstore/vouch.h: whose they are
+ *	writers.c	rings of living writers; writers_scan.c: those that are found; writers_size.c: how large;
+ *			pstore/vouch.h: whose they are
  *	death.c		how a writer ended; salvage_queue.c: what happens then
  *	server.c	the socket; request.c: a packet; attach.c: a ring for a client; status.c: the state as JSON
  *	policy.c	gates

@@ -412,7 +412,7 @@ int main(int argc, char **argv)
 
 	log_open();
 	daemon->lock = daemon->server.socket = daemon->kmsg.fd = daemon->writers.watch =
-		life.clock_steps = -1;
+		daemon->writers.sizes = life.clock_steps = -1;
 	status = parse(argc, argv, daemon, &only_unload);
 	if (status >= 0)
 		return status;

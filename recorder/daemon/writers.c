@@ -16,8 +16,7 @@
 #include "recorder/daemon/daemon.h"
 #include "recorder/daemon/death.h"
 
-#define POLL_MS	 100	       /* without pidfd */
-#define CHECK_MS 10000	       /* sizes of rings */
+#define POLL_MS 100 /* without pidfd */
 
 int writers_open_ring(const struct writer *writer, int flags)
 {
@@ -84,33 +83,6 @@ static bool closed_in_order(const struct writer *writer)
 	return closed != 0;
 }
 
-/* The size is ours to decide: what a client added goes, what it cut off is gone. Said once for each ring. */
-static void check_size(struct writer *writer)
-{
-	int fd = writer->size > 0 ? writers_open_ring(writer, O_RDWR)
-				  : -1; /* 0: known by its name alone */
-	struct stat st;
-
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size != writer->size) {
-		bool grown = (uint64_t)st.st_size > writer->size;
-		bool undone = grown && ftruncate(fd, (off_t)writer->size) == 0;
-
-		if (!writer->size_said && log_allowed(&writer->daemon->writers.size_limit))
-			log_line(
-				LOG_PRIO_WARNING,
-				"ring %s: process %u (%.15s) has %s it from %llu to %lld bytes: %s",
-				writer->name, writer->pid, writer->comm, grown ? "grown" : "cut",
-				(unsigned long long)writer->size, (long long)st.st_size,
-				undone	? "undone"
-				: grown ? "this can't be undone"
-					: "what was there is lost");
-		writer->size_said = true;
-	}
-	close(fd);
-}
-
 static void end_of(struct writer *writer, const char *how, bool died)
 {
 	struct daemon *daemon = writer->daemon;
@@ -124,7 +96,7 @@ static void end_of(struct writer *writer, const char *how, bool died)
 	writers->bytes -= writer->size;
 	writer->state = WRITER_DEAD;
 	stop_watching(writer);
-	check_size(writer);
+	writers_check_size(writer);
 	if (died && !closed_in_order(writer)) {
 		writers->deaths++;
 		fr_hex(id, writer->ring_id, 16);
@@ -242,28 +214,15 @@ struct writer *writers_add(struct daemon *daemon, const char *name, const struct
 	return writer;
 }
 
-static void check_sizes(void *ctx)
-{
-	struct daemon *daemon = ctx;
-
-	for (struct writer *writer = daemon->writers.first; writer; writer = writer->next) {
-		if (writer->state == WRITER_LIVING)
-			check_size(writer);
-	}
-	loop_timer_set(&daemon->loop, &daemon->writers.check, CHECK_MS);
-}
-
 int writers_open(struct daemon *daemon)
 {
 	struct writers *writers = &daemon->writers;
 
-	writers->size_limit.about = "rings that changed their size";
 	writers->poll = (struct loop_timer){ .fire = poll_writers, .ctx = daemon };
-	writers->check = (struct loop_timer){ .fire = check_sizes, .ctx = daemon };
 	writers_watch(daemon);
 	fr_vouch_sweep(daemon->state, daemon->ring_dir);
 	writers_scan(daemon, true);
-	loop_timer_set(&daemon->loop, &writers->check, CHECK_MS);
+	writers_watch_sizes(daemon);
 	return 0;
 }
 
@@ -273,6 +232,8 @@ void writers_close(struct daemon *daemon)
 		writers_remove(daemon->writers.first);
 	if (daemon->writers.watch >= 0)
 		close(daemon->writers.watch);
+	if (daemon->writers.sizes >= 0)
+		close(daemon->writers.sizes);
 }
 
 void writers_end_abandoned(struct daemon *daemon, uint32_t pid)

@@ -55,6 +55,8 @@ struct writers {
 	unsigned pidfds, pidfds_max; /* in use; the rest of the living are looked at */
 	uint64_t bytes;		     /* of the living's rings */
 	int watch;		     /* inotify of ring_dir, -1: none */
+	int sizes;		     /* the same for writes to files there: rings are mapped, so nobody writes but us */
+	struct loop_source *sizes_source;
 	struct loop_timer poll, check;
 	bool polling;
 	uint64_t deaths, abandoned;
@@ -67,6 +69,9 @@ void writers_close(struct daemon *daemon);
 /* writers_scan.c: all rings in ring_dir that are not in the table; then those that appear. */
 void writers_scan(struct daemon *daemon, bool at_start);
 void writers_watch(struct daemon *daemon);
+/* writers_size.c: what a client adds to its ring goes again, soon. */
+void writers_watch_sizes(struct daemon *daemon);
+void writers_check_size(struct writer *writer);
 /* Into the table as dead, for writers_scan.c. NULL when memory is short. */
 struct writer *writers_enter(struct daemon *daemon, const char *name,
 			     const struct frm_super *super);
