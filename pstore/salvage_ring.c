@@ -11,6 +11,7 @@
 #include "pstore/cursor.h"
 #include "pstore/quarantine.h"
 #include "pstore/salvage.h"
+#include "pstore/vouch.h"
 #include "recorder/core/check.h"
 #include "recorder/core/host.h"
 #include "recorder/core/ringfile.h"
@@ -147,11 +148,15 @@ static int copy_out(struct ring *ring, const struct fr_image *image, const uint6
 	return release(ring, super->ring_id);
 }
 
-/* Opens and judges, between the two marks. */
+/*
+ * Opens and judges, between the two marks. Whose ring it is, and how large, is known from elsewhere if a daemon made it: whoever still
+ * writes to it, even while we read, can spoil what was recorded there, but not the reading.
+ */
 static int judge(struct ring *ring, const struct fr_attempt *earlier, uint64_t limit[FRM_LANES_MAX], struct fr_image **ret_image)
 {
 	bool drain = ring->flags & FR_SALVAGE_DRAIN;
-	struct frm_super super;
+	struct frm_super super, vouched;
+	bool known = fr_vouch_read(ring->spool->state, ring->name, &vouched) == 0;
 	int error;
 
 	error = fr_attempt_begin(ring->spool, ring->mark, earlier);
@@ -163,7 +168,7 @@ static int judge(struct ring *ring, const struct fr_attempt *earlier, uint64_t l
 		read_limits(ring->fd, &super, limit);
 	else
 		drain = false;
-	error = fr_image_open(ring->fd, ring->flags & FR_SALVAGE_DRAIN ? FR_IMAGE_LIVE : 0, ret_image);
+	error = fr_image_open_known(ring->fd, ring->flags & FR_SALVAGE_DRAIN ? FR_IMAGE_LIVE : 0, known ? &vouched : NULL, ret_image);
 	FR_TESTPOINT("ring-judged");
 	fr_attempt_end(ring->spool, ring->mark);
 	if (error < 0)

@@ -241,13 +241,17 @@ static int list_events(struct fr_image *image)
  * The superblock's copies: A at 0; B where A says, or, when A is gone, on the first page where one is found, or where the lanes
  * leave room for it.
  */
-static int read_meta(struct fr_image *image, const struct fr_source *source)
+static int find_meta(const struct fr_source *source, struct frm_super *rebuilt, uint64_t *ret_meta_size)
 {
-	struct frm_super a, b, rebuilt = { 0 };
-	unsigned char *copies = NULL;
+	struct frm_super a, b;
 	uint64_t meta_size = 0;
-	int r = fr_source_fetch(source, &a, sizeof(a), 0), checked;
+	int r, checked;
 
+	if (source->super) {
+		*ret_meta_size = source->super->meta_size;
+		return 0;
+	}
+	r = fr_source_fetch(source, &a, sizeof(a), 0);
 	if (r < 0)
 		return r;
 	checked = fr_super_check(&a);
@@ -261,17 +265,48 @@ static int read_meta(struct fr_image *image, const struct fr_source *source)
 			meta_size = at;
 	}
 	if (!meta_size) {
-		r = fr_image_rebuild_super(source, &rebuilt);
+		r = fr_image_rebuild_super(source, rebuilt);
 		if (r < 0) /* a newer version's B and lanes need not lie where ours would; a damaged A's do */
 			return r == -EBADMSG ? checked : r;
-		meta_size = rebuilt.meta_size;
+		meta_size = rebuilt->meta_size;
 	}
+	*ret_meta_size = meta_size;
+	return 0;
+}
+
+/* What is known takes the place of what is there. Returns which copies were not as they should be. */
+static unsigned put_super(const struct frm_super *super, unsigned char *copies)
+{
+	unsigned damage = 0;
+
+	for (unsigned copy = 0; copy < 2; copy++) {
+		unsigned char *at = copies + (size_t)copy * super->meta_size;
+
+		damage |= memcmp(at, super, sizeof(*super)) ? 1u << copy : 0;
+		memcpy(at, super, sizeof(*super));
+	}
+	return damage;
+}
+
+static int read_meta(struct fr_image *image, const struct fr_source *source)
+{
+	struct frm_super rebuilt = { 0 };
+	unsigned char *copies = NULL;
+	unsigned damage = 0;
+	uint64_t meta_size = 0;
+	int r = find_meta(source, &rebuilt, &meta_size);
+
+	if (r < 0)
+		return r;
 	copies = malloc(2 * meta_size);
 	if (!copies)
 		return -ENOMEM;
 	r = fr_source_fetch(source, copies, 2 * meta_size, 0);
+	if (r == 0 && source->super)
+		damage = put_super(source->super, copies);
 	if (r == 0)
 		r = fr_image_merge_meta(image, copies, copies + meta_size, &rebuilt);
+	image->meta_damage |= damage;
 	free(copies);
 	return r;
 }
@@ -282,7 +317,7 @@ static int open_source(const struct fr_source *source, unsigned flags, struct fr
 	frm_le64 magic = 0;
 	int r;
 
-	if (source->size > FILE_MAX)
+	if (source->size > FILE_MAX && !source->super)
 		return -EFBIG;
 	r = fr_source_fetch(source, &magic, sizeof(magic), 0);
 	if (r < 0)
@@ -291,7 +326,7 @@ static int open_source(const struct fr_source *source, unsigned flags, struct fr
 	if (!image)
 		return -ENOMEM;
 	image->flags = flags;
-	if (magic == FRM_MAGIC_SEGMENT) {
+	if (magic == FRM_MAGIC_SEGMENT && !source->super) {
 		image->type = FR_IMAGE_SEGMENT;
 		image->bytes = malloc(source->size + 8);
 		r = image->bytes ? fr_source_fetch(source, image->bytes, source->size, 0) : -ENOMEM;
@@ -315,9 +350,9 @@ static int open_source(const struct fr_source *source, unsigned flags, struct fr
 	return 0;
 }
 
-int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image)
+int fr_image_open_known(int fd, unsigned flags, const struct frm_super *super, struct fr_image **ret_image)
 {
-	struct fr_source source = { .fd = fd };
+	struct fr_source source = { .fd = fd, .super = super };
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -326,6 +361,11 @@ int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image)
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EBADMSG;
 	source.size = (uint64_t)st.st_size;
 	return open_source(&source, flags, ret_image);
+}
+
+int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image)
+{
+	return fr_image_open_known(fd, flags, NULL, ret_image);
 }
 
 int fr_image_open_path(const char *path, unsigned flags, struct fr_image **ret_image)

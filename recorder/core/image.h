@@ -102,6 +102,11 @@ enum fr_image_flags {
  */
 int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image);
 int fr_image_open_path(const char *path, unsigned flags, struct fr_image **ret_image);
+/*
+ * The same for a ring whose superblock is known from elsewhere and valid: what the file says in its place is not asked, nor is
+ * its size. Never -EBADMSG, -EPROTONOSUPPORT or -EFBIG for a regular file: at worst all is lost that was in it.
+ */
+int fr_image_open_known(int fd, unsigned flags, const struct frm_super *super, struct fr_image **ret_image);
 int fr_image_from_memory(const void *bytes, size_t size, unsigned flags, struct fr_image **ret_image); /* copies */
 void fr_image_close(struct fr_image *image);
 

@@ -11,6 +11,7 @@ struct fr_source {
 	int fd; /* -1: memory */
 	const unsigned char *bytes;
 	uint64_t size;
+	const struct frm_super *super; /* known from elsewhere, or NULL */
 };
 
 /* Reads `size` bytes; what lies beyond the end reads as zeros. */
