@@ -51,23 +51,25 @@ static bool within_bounds(struct daemon *daemon, const struct server_peer *peer,
 {
 	const struct config *config = &daemon->config;
 	const struct writers *writers = &daemon->writers;
+	uint64_t bytes, all = writers->bytes + writers->waiting_bytes;
 	unsigned rings;
-	uint64_t bytes;
 
 	writers_of_user(daemon, peer->uid, &rings, &bytes);
+	bytes += salvage_queue_spent(&daemon->queue, peer->uid);
 	if (writers_of_process(daemon, peer->pid) >= PROCESS_RINGS_MAX)
 		server_refuse(daemon, peer, -EUSERS, "it has %d rings already", PROCESS_RINGS_MAX);
-	else if (writers->living >= config->rings_max ||
-		 writers->bytes + size > config->rings_bytes_max)
+	else if (writers->count >= config->rings_max || all + size > config->rings_bytes_max)
 		server_refuse(
 			daemon, peer, -ENOSPC,
-			"%u rings of %llu MiB are handed out: [store] rings_max or rings_bytes_max",
-			writers->living, (unsigned long long)writers->bytes >> 20);
+			"%u rings of %llu MiB are in use or wait for their salvage: [store] rings_max or "
+			"rings_bytes_max",
+			writers->count, (unsigned long long)all >> 20);
 	else if (peer->uid != 0 &&
 		 (rings >= config->uid_rings_max || bytes + size > config->uid_bytes_max))
 		server_refuse(
 			daemon, peer, -EDQUOT,
-			"its user has %u rings of %llu MiB: [store] user_rings_max or user_bytes_max",
+			"its user has %u rings of %llu MiB, with what went to the spool of late: [store] "
+			"user_rings_max or user_bytes_max",
 			rings, (unsigned long long)bytes >> 20);
 	else if (peer->uid != 0 &&
 		 !server_may_ask(&daemon->server, peer->uid, 1 + (size - 1) / config->ring_size))

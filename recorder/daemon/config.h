@@ -29,7 +29,7 @@ struct config {
 	char ring_dir[FR_PATH_MAX]; /* "": STATE/rings */
 	uint64_t ring_size;	    /* of a ring whose owner has no wish */
 	uint64_t ring_size_max;
-	uint64_t rings_max, rings_bytes_max;   /* of all living writers */
+	uint64_t rings_max, rings_bytes_max;   /* of all, also of the dead until salvage */
 	uint64_t uid_rings_max, uid_bytes_max; /* of one user's, who is not root */
 	uint64_t sync_interval_ms; /* rings are written to the disk so often; 0: when the kernel likes */
 	uint64_t sync_rate;	   /* bytes a second for one ring; 0: no limit */

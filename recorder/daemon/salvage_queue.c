@@ -15,13 +15,14 @@
 #include "recorder/core/testpoint.h"
 #include "recorder/daemon/daemon.h"
 
-#define RETRY_MS 30000
+#define RETRY_MS   30000
+#define FORGIVE_NS 600e9 /* flightrec-index.timer's */
 
 struct outcome {
 	uint32_t fate, reason;
 	int32_t error;
 	int32_t scribbled; /* the superblock had been changed */
-	uint64_t records, lost;
+	uint64_t records, lost, bytes;
 	char aside[200], why[200];
 };
 _Static_assert(sizeof(struct outcome) <= WORKER_RESULT_MAX, "fits a worker's answer");
@@ -49,6 +50,7 @@ static int salvage_job(void *ctx, void *result)
 	outcome->reason = found.reason;
 	outcome->error = found.error;
 	outcome->records = found.records;
+	outcome->bytes = found.fate == FR_FATE_SALVAGED ? found.bytes : 0;
 	for (unsigned cause = FRM_LOSS_TORN; cause <= FRM_LOSS_DISCARDED_DESC; cause++)
 		outcome->lost += found.loss[cause];
 	snprintf(outcome->aside, sizeof(outcome->aside), "%.199s", found.aside);
@@ -64,7 +66,7 @@ static void again(void *ctx)
 static void put_off(struct salvage_queue *queue, struct writer *writer, uint64_t ms, int error,
 		    const char *why)
 {
-	if (error != writer->last_error)
+	if (error != writer->last_error && log_allowed(&queue->troubles))
 		log_line(
 			LOG_PRIO_ERROR,
 			"ring %s of process %u (%.15s) can't be salvaged now: %s%s%s. It stays and is tried again; is there "
@@ -83,7 +85,6 @@ static void tell_salvaged(struct salvage_queue *queue, const struct writer *writ
 			  : outcome->reason == FRM_REASON_BOOT_END ? "ended with an earlier boot"
 								   : "died";
 
-	queue->lines.about = "rings salvaged";
 	if (outcome->reason == FRM_REASON_CLOSED && !outcome->scribbled)
 		return; /* the ordinary end of a program is no news */
 	if (log_allowed(&queue->lines))
@@ -94,12 +95,55 @@ static void tell_salvaged(struct salvage_queue *queue, const struct writer *writ
 				 : "");
 }
 
+static double forgiven(const struct salvage_queue *queue, const struct salvage_spent *spent,
+		       uint64_t now)
+{
+	double left = spent->bytes - (double)(now - spent->at_ns) / FORGIVE_NS *
+					     (double)queue->daemon->config.uid_bytes_max;
+
+	return left > 0 ? left : 0;
+}
+
+uint64_t salvage_queue_spent(const struct salvage_queue *queue, uint32_t uid)
+{
+	for (unsigned i = 0; i < SPENT_USERS; i++) {
+		if (queue->spent[i].at_ns && queue->spent[i].uid == uid)
+			return (uint64_t)forgiven(queue, &queue->spent[i], fr_clock_boot_ns());
+	}
+	return 0;
+}
+
+/* Whoever has least on the slate makes room for somebody new. */
+static void spend(struct salvage_queue *queue, uint32_t uid, uint64_t bytes)
+{
+	struct salvage_spent *slot = &queue->spent[0];
+	uint64_t now = fr_clock_boot_ns();
+
+	for (unsigned i = 0; i < SPENT_USERS; i++) {
+		struct salvage_spent *spent = &queue->spent[i];
+
+		if (spent->at_ns && spent->uid == uid) {
+			slot = spent;
+			break;
+		}
+		if (forgiven(queue, spent, now) < forgiven(queue, slot, now))
+			slot = spent;
+	}
+	*slot = (struct salvage_spent){
+		.uid = uid,
+		.at_ns = now,
+		.bytes = (double)bytes + (slot->at_ns && slot->uid == uid ? forgiven(queue, slot, now) : 0),
+	};
+}
+
 static void finished(struct salvage_queue *queue, struct writer *writer,
 		     const struct outcome *outcome)
 {
 	struct daemon *daemon = queue->daemon;
 	const char *path = daemon->state;
 
+	if (writer->vouched)
+		spend(queue, writer->uid, outcome->bytes);
 	switch (outcome->fate) {
 	case FR_FATE_SALVAGED:
 	case FR_FATE_KNOWN:
@@ -109,6 +153,8 @@ static void finished(struct salvage_queue *queue, struct writer *writer,
 		break;
 	case FR_FATE_QUARANTINED:
 		queue->quarantined++;
+		if (!log_allowed(&queue->troubles))
+			break;
 		log_line(
 			LOG_PRIO_WARNING,
 			"ring %s of process %u (%.15s) can't be read: %s. It is set aside as %s/spool/quarantine/%s",
@@ -116,8 +162,10 @@ static void finished(struct salvage_queue *queue, struct writer *writer,
 			outcome->aside);
 		break;
 	case FR_FATE_LEFT:
-		log_line(LOG_PRIO_WARNING, "ring %s of process %u (%.15s) is left where it is: %s",
-			 writer->name, writer->pid, writer->comm, outcome->why);
+		if (log_allowed(&queue->troubles))
+			log_line(LOG_PRIO_WARNING,
+				 "ring %s of process %u (%.15s) is left where it is: %s",
+				 writer->name, writer->pid, writer->comm, outcome->why);
 		break;
 	default:
 		put_off(queue, writer, RETRY_MS, outcome->error ? outcome->error : -EIO,
@@ -143,10 +191,12 @@ static void ended(struct salvage_queue *queue, struct writer *writer, const stru
 {
 	struct fr_spool *spool;
 
-	log_line(LOG_PRIO_WARNING,
-		 "ring %s of process %u (%.15s): reading it was ended by signal %d%s", writer->name,
-		 writer->pid, writer->comm, end->signal,
-		 is_crash(end->signal) ? "; tried once more, then set aside" : "; tried again");
+	if (log_allowed(&queue->troubles))
+		log_line(LOG_PRIO_WARNING,
+			 "ring %s of process %u (%.15s): reading it was ended by signal %d%s",
+			 writer->name, writer->pid, writer->comm, end->signal,
+			 is_crash(end->signal) ? "; tried once more, then set aside"
+					       : "; tried again");
 	if (is_crash(end->signal) && fr_spool_open(queue->daemon->state, &spool) == 0) {
 		fr_attempt_blame(spool, end->pid, end->signal);
 		fr_spool_close(spool);
@@ -221,6 +271,8 @@ void salvage_queue_run(struct salvage_queue *queue)
 		return;
 	queue->retry.fire = again;
 	queue->retry.ctx = queue;
+	queue->lines.about = "rings salvaged";
+	queue->troubles.about = "rings that could not be salvaged";
 	queue->current = next_of(queue, &wait_ms);
 	if (!queue->current) {
 		if (wait_ms)

@@ -63,6 +63,8 @@ void writers_remove(struct writer *writer)
 	if (writer->state == WRITER_LIVING) {
 		writers->living--;
 		writers->bytes -= writer->size;
+	} else {
+		writers->waiting_bytes -= writer->size;
 	}
 	writers->count--;
 	stop_watching(writer);
@@ -94,6 +96,7 @@ static void end_of(struct writer *writer, const char *how, bool died)
 	FR_TESTPOINT("death-noticed");
 	writers->living--;
 	writers->bytes -= writer->size;
+	writers->waiting_bytes += writer->size;
 	writer->state = WRITER_DEAD;
 	stop_watching(writer);
 	writers_check_size(writer);
@@ -191,6 +194,7 @@ struct writer *writers_enter(struct daemon *daemon, const char *name, const stru
 	writer->next = daemon->writers.first;
 	daemon->writers.first = writer;
 	daemon->writers.count++;
+	daemon->writers.waiting_bytes += writer->size;
 	return writer;
 }
 
@@ -209,6 +213,7 @@ struct writer *writers_add(struct daemon *daemon, const char *name, const struct
 	writer->pidfd = pidfd;
 	writer->stack_start = fr_host_stack_start((pid_t)super->pid);
 	daemon->writers.living++;
+	daemon->writers.waiting_bytes -= writer->size;
 	daemon->writers.bytes += writer->size;
 	watch(writer);
 	return writer;

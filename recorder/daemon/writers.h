@@ -54,6 +54,7 @@ struct writers {
 	unsigned count, living;
 	unsigned pidfds, pidfds_max; /* in use; the rest of the living are looked at */
 	uint64_t bytes;		     /* of the living's rings */
+	uint64_t waiting_bytes;	     /* of the dead's */
 	int watch;		     /* inotify of ring_dir, -1: none */
 	int sizes;		     /* the same for writes to files there: rings are mapped, so nobody writes but us */
 	struct loop_source *sizes_source;
