@@ -255,38 +255,54 @@ static unsigned connections_of(const struct server *server, uint32_t uid)
 	return count;
 }
 
+/*
+ * Who makes room for one more: what is to be said comes with the connection, so whoever has waited longest will hardly say it. A
+ * user with half of all takes from itself; else it is the turn of one who has several. NULL: there is room.
+ */
+static struct connection *in_the_way(const struct server *server, uint32_t uid)
+{
+	uint64_t most = server->daemon->config.connections_max;
+	struct connection *c = server->first;
+
+	if (uid != 0 && connections_of(server, uid) >= (most + 1) / 2) {
+		while (c && c->peer.uid != uid)
+			c = c->next;
+		return c;
+	}
+	if (server->connections < most)
+		return NULL;
+	while (c && (c->peer.uid == 0 || connections_of(server, c->peer.uid) < 2))
+		c = c->next;
+	return c ? c : server->first;
+}
+
 static void welcome(struct daemon *daemon, int fd)
 {
 	struct server *server = &daemon->server;
-	struct connection *connection = calloc(1, sizeof(*connection));
-	uint64_t most = daemon->config.connections_max;
+	struct connection *connection = calloc(1, sizeof(*connection)), *other, **end;
 
 	if (!connection || know_peer(fd, &connection->peer) < 0) {
 		free(connection);
 		close_client(server, fd);
 		return;
 	}
-	/* one user can't take all of them from the others */
-	if (server->connections >= most ||
-	    (connection->peer.uid != 0 &&
-	     connections_of(server, connection->peer.uid) >= (most + 1) / 2)) {
+	other = in_the_way(server, connection->peer.uid);
+	if (other) {
 		server->flooded++;
 		if (log_allowed(&server->floods))
 			log_line(
 				LOG_PRIO_WARNING,
-				"process %u (user %u): too many connections wait already ([server] connections_max = %llu): dropped",
-				connection->peer.pid, connection->peer.uid,
-				(unsigned long long)most);
-		if (connection->peer.pidfd >= 0)
-			close(connection->peer.pidfd);
-		free(connection);
-		close_client(server, fd);
-		return;
+				"too many connections that say nothing ([server] connections_max = %llu): that of process %u "
+				"(user %u) is dropped",
+				(unsigned long long)daemon->config.connections_max, other->peer.pid,
+				other->peer.uid);
+		drop(other);
 	}
 	connection->daemon = daemon;
 	connection->until_ns = fr_clock_boot_ns() + daemon->config.request_timeout_ms * 1000000;
-	connection->next = server->first;
-	server->first = connection;
+	for (end = &server->first; *end; end = &(*end)->next)
+		;
+	*end = connection;
 	server->connections++;
 	if (receive(connection) || loop_add(&daemon->loop, fd, EPOLLIN, connection_ready,
 					    connection, &connection->source) < 0) {

@@ -37,7 +37,7 @@ struct server {
 	struct daemon *daemon;
 	int socket;
 	struct loop_source *source;
-	struct connection *first;
+	struct connection *first; /* the oldest */
 	unsigned connections;
 	bool without_rights; /* the kernel refuses descriptors (Linux 6.16) */
 	struct loop_timer sweep;
