@@ -354,15 +354,6 @@ static int lingering(unsigned seconds)
 	return fd;
 }
 
-/* Ours is not to wait, when nobody else has it. */
-static void close_at_once(int fd)
-{
-	const struct linger none = { 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-	close(fd);
-}
-
 static bool send_rights(int fd, const int *rights, unsigned many, const void *packet, size_t size)
 {
 	static union {
@@ -387,13 +378,17 @@ static bool send_rights(int fd, const int *rights, unsigned many, const void *pa
 	return true;
 }
 
+/* In a process of its own, that closes nothing: at its end, nothing lingers. */
 static void act_rights(void)
 {
 	struct fr_proto_request request = request_for((uint32_t)any(4));
-	unsigned count = 1 + (unsigned)any(RIGHTS_MAX - 1);
-	int rights[RIGHTS_MAX], pipes[2], fd = dial(), kinds[5], known = 0;
-	bool sent;
+	unsigned count = 1 + (unsigned)any(RIGHTS_MAX - 1); /* the parent draws, too: else all were alike */
+	int rights[RIGHTS_MAX], pipes[2], fd, kinds[5], known = 0;
 
+	if (fork() != 0)
+		return;
+	alarm(LIFE_S);
+	fd = dial();
 	if (pipe2(pipes, O_CLOEXEC) == 0) {
 		kinds[known++] = pipes[0];
 		kinds[known++] = pipes[1];
@@ -409,11 +404,8 @@ static void act_rights(void)
 	}
 	for (unsigned i = (unsigned)any(4); i > 0; i--) /* behind a request that is served, the rest is thrown away unread */
 		send(fd, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT);
-	sent = send_rights(fd, rights, count, &request, any(2) ? sizeof(request) : 1 + any(sizeof(request)));
-	for (int i = 0; i < known; i++)
-		if (kinds[i] != fd && kinds[i] >= 0)
-			(sent ? (void)close(kinds[i]) : close_at_once(kinds[i]));
-	close(fd);
+	send_rights(fd, rights, count, &request, any(2) ? sizeof(request) : 1 + any(sizeof(request)));
+	_exit(0);
 }
 
 static void act_status(void)

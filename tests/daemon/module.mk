@@ -14,4 +14,5 @@ $(eval $(call program_with_testpoints,tests/daemon/client-testpoints,tests/daemo
 CHECK_NEEDS += $(O)/flightrecd $(O)/tests/daemon/client $(O)/tests/daemon/look $(O)/tests/daemon/hostile $(O)/tests/daemon/flightrecd-testpoints \
 	$(O)/tests/daemon/client-testpoints
 CHECKS += $(sort $(wildcard tests/daemon/test_*.sh))
+TORTURES += tests/daemon/test_hostile.sh
 endif

@@ -11,6 +11,7 @@ hostile=$build/tests/daemon/hostile
 seed=${HOSTILE_SEED:-$((RANDOM << 30 | RANDOM << 15 | RANDOM))}
 rounds=${HOSTILE_ROUNDS:-$(torture_count 150 6000)}
 connections=$(torture_count 500 10000)
+share=$(torture_count 24 256) # MiB a user may have
 echo "HOSTILE_SEED=$seed HOSTILE_ROUNDS=$rounds"
 sanitized=
 ldd "$flightrecd" | grep -q 'lib[at]san' && sanitized=1
@@ -20,8 +21,7 @@ chmod 755 "$scratch/client"
 cat >"$FLIGHTREC_CONFIG" <<-end
 	[store]
 	user_rings_max = 32
-	user_bytes_max = 24M
-	rings_bytes_max = 128M
+	user_bytes_max = ${share}M
 	[server]
 	request_timeout = 500ms
 	attach_rate = 1000
@@ -114,8 +114,8 @@ settled() { (($(fds) <= idle_fds + 2)); }
 until_true 20 settled || fail "seed $seed: $idle_fds descriptors before, $(fds) after: $(ls -l "/proc/$daemon/fd")"
 ((sanitized || most_kib <= idle_kib + 2048)) || fail "seed $seed: the daemon has grown from $idle_kib to $most_kib KiB"
 mib=$(state_mib)
-# its own ring and four good ones, what a user may have, what became of the good ones' rings, and as much again for names and metas
-((mib <= 80)) || fail "seed $seed: the state directory takes $mib MiB: $(du -m "$state")"
+# what two users may have, metas and blocks that are not full; its own ring and four good ones
+((mib <= 2 * share * 13 / 10 + 30)) || fail "seed $seed: the state directory takes $mib MiB: $(du -m "$state")"
 [[ -z $(find "$state/spool/quarantine" -type f) ]] || fail "seed $seed: set aside, which has no bound: $(ls -l "$state/spool/quarantine")"
 lines=$(wc -l <"$log")
 ((lines <= 30 + 40 * (elapsed / 10 + 1))) || fail "seed $seed: $lines lines of log in $elapsed s"
@@ -150,7 +150,6 @@ if [[ -x $binary ]]; then
 	idle_fds=$(fds)
 	sent=$("$hostile" stuck 600)
 	if [[ $sent == sent ]]; then
-		slowest=0
 		sample
 		((slowest < 10000)) || fail "a lingering socket has stopped the daemon for $slowest ms"
 		"$hostile" "$seed" $((rounds / 3)) rights || fail "seed $seed: rights: $?"
