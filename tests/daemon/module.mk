@@ -4,6 +4,7 @@
 ifneq ($(wildcard recorder/client/*.c),)
 $(eval $(call program,tests/daemon/client,tests/daemon/client.c,flightrec))
 $(eval $(call program,tests/daemon/look,tests/daemon/look.c,fr_core))
+$(eval $(call program,tests/daemon/test_load,tests/daemon/test_load.c tests/crash/oracle.c,flightrec fr_core))
 $(eval $(call program,tests/daemon/hostile,tests/daemon/hostile.c,fr_core))
 
 $(eval $(call program_with_testpoints,tests/daemon/flightrecd-testpoints,$(wildcard recorder/core/*.c pstore/*.c recorder/daemon/*.c),\
@@ -14,5 +15,6 @@ $(eval $(call program_with_testpoints,tests/daemon/client-testpoints,tests/daemo
 CHECK_NEEDS += $(O)/flightrecd $(O)/tests/daemon/client $(O)/tests/daemon/look $(O)/tests/daemon/hostile $(O)/tests/daemon/flightrecd-testpoints \
 	$(O)/tests/daemon/client-testpoints
 CHECKS += $(sort $(wildcard tests/daemon/test_*.sh))
-TORTURES += tests/daemon/test_hostile.sh
+CHECKS += $(O)/tests/daemon/test_load
+TORTURES += tests/daemon/test_hostile.sh $(O)/tests/daemon/test_load
 endif
