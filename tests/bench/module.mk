@@ -5,6 +5,7 @@ $(eval $(call program,tests/bench/bench_event,tests/bench/bench_event.c,flightre
 $(eval $(call program,tests/bench/bench_floor,tests/bench/bench_floor.c,fr_core,))
 $(eval $(call program,tests/bench/bench_latency,tests/bench/bench_latency.c,flightrec,))
 BENCHES += $(O)/tests/bench/bench_event $(O)/tests/bench/bench_floor $(O)/tests/bench/bench_latency
+BENCHES += $(O)/tests/daemon/client # whom the daemon's memory is measured with
 
 ifeq ($(call has,sqlite3),yes)
 $(eval $(call program,tests/bench/bench_peers,tests/bench/bench_peers.c,,$(shell pkg-config --libs sqlite3) \
