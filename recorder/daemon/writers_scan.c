@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,16 +52,18 @@ static bool read_super(struct daemon *daemon, const char *name, struct frm_super
 {
 	char path[FR_PATH_MAX];
 	struct frm_super named;
+	struct stat st;
 	int fd;
 	bool ok;
 
 	if (!super_from_name(name, &named))
 		return false;
+	if (snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, name) >= (int)sizeof(path) ||
+	    lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) /* whatever it is, it is no ring */
+		return false;
 	*ret_vouched = fr_vouch_read(daemon->state, name, super) == 0;
 	if (*ret_vouched)
 		return true;
-	if (snprintf(path, sizeof(path), "%s/%s", daemon->ring_dir, name) >= (int)sizeof(path))
-		return false;
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return false;
