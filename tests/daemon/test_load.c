@@ -2,7 +2,8 @@
 /*
  * test_load.c - many writers at full speed, while the daemon is killed and stopped in turns, and others come and go.
  *
- *	steady		processes of several threads that record for as long as the test runs, and then die or leave
+ *	steady		processes of several threads that record for as long as the test runs, and then die or leave; they are nice, or hundreds
+ *			of threads would leave the daemon a hundredth of a CPU to start in
  *	visitors	processes that record a little and leave, or are killed at a random instant; another takes the place at once, so
  *			that something is always being salvaged
  *	the daemon	ended by SIGKILL and SIGTERM in turns, and started again
@@ -18,6 +19,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -106,6 +108,8 @@ static void __attribute__((noreturn)) be_writer(struct seat *at, uint64_t events
 	struct writer w[ORACLE_THREADS];
 	pthread_t id[ORACLE_THREADS];
 
+	if (events == UINT64_MAX)
+		setpriority(PRIO_PROCESS, 0, 19);
 	REQUIRE(flightrec_register(&provider) == 0);
 	REQUIRE(flightrec_get_status(&status) == 0 && status.error == 0, "%s", strerror(-status.error));
 	memcpy(at->ring_id, status.ring_id, 33);
