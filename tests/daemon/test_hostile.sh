@@ -34,7 +34,7 @@ state_mib() { du -sm "$state" | cut -f 1; }
 slowest=0
 sample() {
 	local before=${EPOCHREALTIME/./} took
-	status >/dev/null || fail "seed $seed: no status"
+	timeout 30 "$client" status >/dev/null || fail "seed $seed: no status"
 	took=$(((${EPOCHREALTIME/./} - before) / 1000))
 	((took <= slowest)) || slowest=$took
 }
