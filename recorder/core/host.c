@@ -225,9 +225,9 @@ uint64_t fr_host_start_time_ns(pid_t pid)
 uint64_t fr_host_stack_start(pid_t pid)
 {
 	char buf[1024];
-	const char *fields = stat_fields(pid, buf, sizeof(buf));
+	const char *fields;
 
-	return fields ? stat_number(fields, 28) : 0;
+	return stat_fields(pid, buf, sizeof(buf), &fields) < 0 ? 0 : stat_number(fields, 28);
 }
 
 /* The path in the cgroup hierarchy that tells most: version 2's, else systemd's, else the first. */
