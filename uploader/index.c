@@ -6,7 +6,6 @@
  * (before them the old one, if its -wal holds anything), syncs the directory and renames; all under the lock. A crash leaves the
  * old index, none, or the new one, never a mixture. A reader keeps the file it opened.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "recorder/core/testpoint.h"
 #include "uploader/derive.h"
 #include "uploader/evidence.h"
+#include "uploader/index_files.h"
 #include "uploader/ingest.h"
 #include "uploader/marks.h"
 #include "uploader/trial.h"
@@ -282,72 +282,8 @@ out:
 
 /* ------------------------------------------------------------------ update */
 
-struct file {
-	char name[FR_SEGMENT_NAME];
-	uint64_t size, mtime_ns;
-};
-
-struct files {
-	struct file *file;
-	size_t count, room;
-};
-
-static void files_done(struct files *files)
-{
-	free(files->file);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
-}
-
-/* The sealed segments of the spool, ring by ring, part by part. */
-static int list_segments(const char *state, struct files *files)
-{
-	char path[FR_PATH_MAX + 16];
-	struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-	int r = 0;
-
-	snprintf(path, sizeof(path), "%s/spool", state);
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while (!r && (errno = 0, entry = readdir(dir))) {
-		struct file *file;
-
-		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0 ||
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		if (files->count == files->room) {
-			size_t room = files->room ? files->room * 2 : 64;
-			struct file *grown = realloc(files->file, room * sizeof(*grown));
-
-			if (!grown) {
-				r = -ENOMEM;
-				break;
-			}
-			files->file = grown;
-			files->room = room;
-		}
-		file = &files->file[files->count++];
-		memcpy(file->name, entry->d_name, strnlen(entry->d_name, sizeof(file->name) - 1) + 1);
-		file->name[sizeof(file->name) - 1] = 0;
-		file->size = (uint64_t)st.st_size;
-		file->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-	}
-	if (!r && errno)
-		r = -errno;
-	closedir(dir);
-	if (!r && files->count)
-		qsort(files->file, files->count, sizeof(*files->file), by_name);
-	return r;
-}
-
 /* Rows of segments that are gone from the spool, or are no longer the file that was read. */
-static int find_gone(struct fr_index *index, const struct files *files, int64_t **ret_ids, size_t *ret_count)
+static int find_gone(struct fr_index *index, const struct fr_index_files *files, int64_t **ret_ids, size_t *ret_count)
 {
 	int64_t *ids = NULL;
 	size_t count = 0, room = 0;
@@ -355,11 +291,10 @@ static int find_gone(struct fr_index *index, const struct files *files, int64_t 
 	int r = fr_db_prepare(index, "SELECT id, name, size, mtime_ns FROM segment ORDER BY id", &find);
 
 	while (!r && (r = fr_db_step(find)) == 1) {
-		struct file key, *file;
+		const struct fr_index_file *file;
 
 		r = 0;
-		snprintf(key.name, sizeof(key.name), "%s", fr_db_text(find, 1));
-		file = files->count ? bsearch(&key, files->file, files->count, sizeof(key), by_name) : NULL;
+		file = fr_index_files_find(files, fr_db_text(find, 1));
 		if (file && file->size == (uint64_t)sqlite3_column_int64(find, 2) &&
 		    file->mtime_ns == (uint64_t)sqlite3_column_int64(find, 3))
 			continue;
@@ -381,7 +316,7 @@ static int find_gone(struct fr_index *index, const struct files *files, int64_t 
 	return r;
 }
 
-static int forget_gone(struct fr_index *index, const struct files *files)
+static int forget_gone(struct fr_index *index, const struct fr_index_files *files)
 {
 	int64_t *ids;
 	size_t count;
@@ -410,7 +345,7 @@ static int is_known(sqlite3_stmt *known, const char *name)
 	return r;
 }
 
-static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const struct file *file, struct fr_index_stats *stats)
+static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const struct fr_index_file *file, struct fr_index_stats *stats)
 {
 	int r = fr_trial_begin(index, file->name);
 
@@ -433,7 +368,7 @@ struct round {
 	uint64_t done, total; /* bytes of new segments */
 };
 
-static int measure(struct round *round, const struct files *files)
+static int measure(struct round *round, const struct fr_index_files *files)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		int r = is_known(round->known, files->file[i].name);
@@ -446,12 +381,12 @@ static int measure(struct round *round, const struct files *files)
 }
 
 /* The segments that are new. Those that were begun often and never finished come in a second round: `late`. */
-static int ingest_round(struct fr_index *index, struct round *round, const struct files *files, bool late, struct fr_index_stats *stats)
+static int ingest_round(struct fr_index *index, struct round *round, const struct fr_index_files *files, bool late, struct fr_index_stats *stats)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < files->count && !r; i++) {
-		const struct file *file = &files->file[i];
+		const struct fr_index_file *file = &files->file[i];
 
 		r = is_known(round->known, file->name);
 		if (r || (!late && fr_trial_put_off(index, file->name))) {
@@ -479,7 +414,7 @@ static int ingest_round(struct fr_index *index, struct round *round, const struc
 	return r;
 }
 
-static int ingest_new(struct fr_index *index, const struct files *files, struct fr_index_stats *stats)
+static int ingest_new(struct fr_index *index, const struct fr_index_files *files, struct fr_index_stats *stats)
 {
 	struct round round = { 0 };
 	FR_STMT known = NULL;
@@ -505,12 +440,12 @@ void fr_index_tell(struct fr_index *index, fr_index_at *at, void *ctx)
 
 static int update(struct fr_index *index, struct fr_index_stats *stats)
 {
-	__attribute__((cleanup(files_done))) struct files files = { 0 };
+	__attribute__((cleanup(fr_index_files_done))) struct fr_index_files files = { 0 };
 	int64_t incidents = 0;
 	int r;
 
 	*stats = (struct fr_index_stats){ 0 };
-	r = list_segments(index->state, &files);
+	r = fr_index_files_list(index->state, &files);
 	if (!r)
 		r = forget_gone(index, &files);
 	if (!r)

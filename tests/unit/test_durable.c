@@ -186,6 +186,7 @@ static int teardown(void **state UNUSED)
 TEST(test_other_levels_ask_nothing_of_the_medium)
 {
 	find_ring();
+	medium.synced[0] = '\0'; /* a boot's first ring made the name of the list of boots durable */
 	for (uint64_t i = 0; i < 100; i++)
 		assert_int_equal(flightrec_emit_plain(0, i, "plain"), 1);
 	assert_int_equal(flightrec_text(&app, FLIGHTREC_ERROR, 0, "text", 4), 1);

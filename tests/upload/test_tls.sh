@@ -107,7 +107,16 @@ done
 begin "a redirect from HTTPS to plain HTTP is not followed"
 certificate good IP:127.0.0.1 -days 2
 fill 1 1 5
-printf 'HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:%s/v1/batches\r\n\r\n' "$port" |
+redirect() { # once it was asked: the server ends with what it reads here
+	for ((i = 0; i < 200; i++)); do
+		grep -qa '^POST' "$scratch/server" && break
+		sleep 0.05
+	done
+	printf 'HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:%s/v1/batches\r\nContent-Length: 0\r\n\r\n' "$port"
+	sleep 1
+}
+: >"$scratch/server"
+redirect |
 	openssl s_server -accept 127.0.0.1:0 -naccept 1 -cert "$scratch/good.pem" -key "$scratch/good.key" >"$scratch/server" 2>&1 &
 server=$!
 for ((i = 0; i < 200; i++)); do

@@ -187,6 +187,8 @@ static void *live(void *arg)
 			thread_once(i % 80 == 5 ? end_inside : live_shortly, life->noise);
 		if (self->number == 0 && i % 50 == 7)
 			visit(life->noise);
+		if (self->number == 0 && i == 60) /* once: it waits for the disk */
+			flightrec_text(&provider, FLIGHTREC_CRITICAL, 0, "grave", 5);
 	}
 	return NULL;
 }
