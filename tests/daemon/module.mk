@@ -16,5 +16,5 @@ CHECK_NEEDS += $(O)/flightrecd $(O)/tests/daemon/client $(O)/tests/daemon/look $
 	$(O)/tests/daemon/client-testpoints
 CHECKS += $(sort $(wildcard tests/daemon/test_*.sh))
 CHECKS += $(O)/tests/daemon/test_load
-TORTURES += tests/daemon/test_hostile.sh $(O)/tests/daemon/test_load
+TORTURES += tests/daemon/test_hostile.sh tests/daemon/test_killed_at_testpoints.sh $(O)/tests/daemon/test_load
 endif

@@ -18,6 +18,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -415,6 +416,26 @@ static void configure(void)
 	fprintf(stderr, "LOAD_SEED=%llu\n", (unsigned long long)seed);
 }
 
+/* What the sanitizer had to say of a daemon or a worker, also of one that was killed before it could exit with it. */
+static void no_reports(void)
+{
+	char pattern[FR_PATH_MAX + 16];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/tsan.*", state);
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			char line[512];
+			FILE *report = fopen(found.gl_pathv[i], "r");
+
+			while (report && fgets(line, sizeof(line), report))
+				fputs(line, stderr);
+		}
+		REQUIRE(found.gl_pathc == 0, "%zu reports of races", found.gl_pathc);
+	}
+	globfree(&found);
+}
+
 int main(void)
 {
 	struct visitor visitor[VISITORS] = { { 0 } };
@@ -465,6 +486,7 @@ int main(void)
 			count_files("spool/attempts", "") == 0 && count_files("spool/cursors", "") == 0,
 		"files are left: rings %u, vouched %u, quarantine %u, attempts %u, cursors %u", count_files("rings", ""), count_files("vouched", ""),
 		count_files("spool/quarantine", ""), count_files("spool/attempts", ""), count_files("spool/cursors", ""));
+	no_reports();
 #if !defined(UNDER_TSAN) && !defined(__SANITIZE_ADDRESS__)
 	REQUIRE(last_kib <= first_kib + 1024, "the daemon has %llu KiB at the end, and had %llu after its first restart",
 		(unsigned long long)last_kib, (unsigned long long)first_kib);

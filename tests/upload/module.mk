@@ -19,5 +19,5 @@ endif
 
 CHECK_NEEDS += $(O)/flightrec-collector $(O)/tests/upload/fill $(O)/tests/upload/hostile $(O)/tests/upload/flightrec-testpoints
 CHECKS += $(sort $(wildcard tests/upload/test_*.sh))
-TORTURES += tests/upload/test_hostile.sh
+TORTURES += tests/upload/test_hostile.sh tests/upload/test_kill.sh
 endif
