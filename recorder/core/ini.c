@@ -85,8 +85,13 @@ static int take_entry(struct parse *p, char *key, char *value)
 {
 	struct fr_ini_entry entry = { p->file, p->line, p->section, key, value };
 	char why[FR_INI_TEXT_MAX] = "";
-	int r = p->reader->entry(p->reader->ctx, &entry, why, sizeof why);
+	int r;
 
+	if (!*p->section) {
+		warn(p, "\"%s\" stands in no section and is ignored; put [name] above it", key);
+		return 0;
+	}
+	r = p->reader->entry(p->reader->ctx, &entry, why, sizeof why);
 	if (r < 0)
 		return fail(p, r, "%s = %s: %s", key, value, *why ? why : strerror(-r));
 	if (r == FR_INI_UNKNOWN_KEY)

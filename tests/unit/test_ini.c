@@ -59,8 +59,8 @@ TEST(test_entries_comments_and_white_space)
 
 	assert_int_equal(parse("# c\n; c\nfree=1\n[a]\n  key\t=  a value # kept \r\n\n[ b ]\nempty=\nlast = x = y", &seen, error,
 			       sizeof error), 0);
-	assert_string_equal(seen.text, "[]free=1;[a]key=a value # kept;[b]empty=;[b]last=x = y;");
-	assert_string_equal(seen.warnings, "");
+	assert_string_equal(seen.text, "[a]key=a value # kept;[b]empty=;[b]last=x = y;");
+	assert_string_equal(seen.warnings, "x.conf:3: \"free\" stands in no section and is ignored; put [name] above it\n");
 }
 
 TEST(test_errors_name_file_line_and_reason)
@@ -107,11 +107,11 @@ TEST(test_drop_ins_follow_sorted_and_only_those_that_count)
 	assert_int_equal(mkdir(sub, 0755), 0);
 	put(dir, "f.conf", "[a]\nk=0\n");
 	put(sub, "20-b.conf", "[a]\nk=2\n");
-	put(sub, "10-a.conf", "k=1\n");
+	put(sub, "10-a.conf", "[b]\nk=1\n");
 	put(sub, ".hidden.conf", "[a]\nk=3\n");
 	put(sub, "30-c.conf~", "[a]\nk=4\n");
 	assert_int_equal(fr_ini_load(path, false, &reader, error, sizeof error), 0);
-	assert_string_equal(seen.text, "[a]k=0;[]k=1;[a]k=2;");
+	assert_string_equal(seen.text, "[a]k=0;[b]k=1;[a]k=2;");
 	unlink(path);
 	assert_int_equal(fr_ini_load(path, false, &reader, error, sizeof error), -ENOENT);
 	assert_non_null(strstr(error, "f.conf: can't be read"));
