@@ -40,7 +40,7 @@ static void listen(struct opinion opinions[OPINIONS_MAX], const struct frm_lane 
 
 	if (head->magic != FRM_MAGIC_LANE ||
 	    head->crc != fr_crc32c(0, head, offsetof(struct frm_lane, crc)) ||
-	    head->index >= FRM_LANES_MAX || lane_size > FRM_RING_MAX ||
+	    head->index >= FRM_LANES_MAX || lane_size < FRM_LANE_MIN || lane_size > FRM_RING_MAX ||
 	    head->index * lane_size > start || metas > 2 * FRM_META_MAX)
 		return;
 	super.lane_count = (uint32_t)((file_size - metas) / lane_size);

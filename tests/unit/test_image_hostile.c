@@ -164,6 +164,35 @@ TEST(test_I8_superblocks_that_lie)
 	free(bytes);
 }
 
+/* No superblock, and a lane's head or tail that is signed but whose numbers are anything. */
+TEST(test_I8_lane_heads_that_lie)
+{
+	struct unit_ring u;
+	unsigned char *whole = sample(&u), *bytes = malloc(FRM_RING_MIN);
+	const struct frm_super super = *(const struct frm_super *)whole;
+	uint64_t seed = 24;
+
+	memset(whole, 0, sizeof(super));
+	memset(whole + super.meta_size, 0, sizeof(super));
+	for (int round = 0; round < rounds(4000); round++) {
+		uint64_t tail = round % 2 ? super.lane_size - FRM_LANE_HEAD : 0;
+		uint64_t at = fr_super_lane_offset(&super, unit_random(&seed) % 3) + tail;
+		struct frm_lane *head = (struct frm_lane *)(bytes + at);
+
+		memcpy(bytes, whole, FRM_RING_MIN);
+		if (round % 3)
+			head->data_size = odd_number(&seed);
+		if (round % 3 != 1)
+			head->index = (uint32_t)odd_number(&seed);
+		if (round < 8) /* a lane without any size */
+			head->data_size = 0ull - 2 * FRM_LANE_HEAD;
+		head->crc = fr_crc32c(0, head, offsetof(struct frm_lane, crc));
+		try_image(bytes, FRM_RING_MIN);
+	}
+	free(whole);
+	free(bytes);
+}
+
 /* Descriptors whose checksums hold and whose counts are anything. */
 TEST(test_I8_descriptors_that_lie)
 {
@@ -293,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I8_random_bytes_anywhere),
 		cmocka_unit_test(test_I8_superblocks_that_lie),
+		cmocka_unit_test(test_I8_lane_heads_that_lie),
 		cmocka_unit_test(test_I8_descriptors_that_lie),
 		cmocka_unit_test(test_I8_kernel_events_whose_identity_has_odd_types),
 		cmocka_unit_test(test_I8_a_lane_made_to_waste_time_is_given_up),
