@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * durable.c - a record that is on the medium before the call returns: events of level
- *FLIGHTREC_CRITICAL, and flightrec_commit_durable().
+ * FLIGHTREC_CRITICAL, and flightrec_commit_durable().
  *
  * The calling thread has the kernel write back the pages that hold the record, by msync: that needs
- *no descriptor, and is a plain system call, so that a signal handler may do it. A record alone is
- *worth nothing; therefore (I20), in this order,
+ * no descriptor, and is a plain system call, so that a signal handler may do it. A record alone is
+ * worth nothing; therefore (I20), in this order,
  *
  *	1. the whole ring, and the names that lead to its file	once for each ring
- *	2. both metas		when anything was declared, begun or noted since the last time
- *(fr_ring.changes)
+ *	2. both metas			when anything was declared, begun or noted since the last time
+ *					(fr_ring.changes)
  *	3. the lane's head and tail	when the lane has another owner since the last time
  *	4. the record's pages
  *
  * What was written back is noted only after it was: two threads may do the same twice, and none
- *relies on what another has only begun. Nothing of this touches the path of other events. On a DAX
- *mapping the kernel flushes the processor's caches instead of pages: the same call, for the same
- *promise.
+ * relies on what another has only begun. Nothing of this touches the path of other events. On a DAX
+ * mapping the kernel flushes the processor's caches instead of pages: the same call, for the same
+ * promise.
  *
  * The names of a ring that the library made are synced here. A ring that the daemon made lies where
- *an application may not look: the daemon syncs its name (recorder/daemon/sync.h).
+ * an application may not look: the daemon syncs its name (recorder/daemon/sync.h).
  */
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -82,8 +82,8 @@ FLIGHTREC_API int flightrec_commit_durable(struct flightrec_slot *slot)
 	if (!lane->own && !lane->shared)
 		return 0; /* reserved before a fork: the record is the parent's to commit */
 	flightrec_commit(slot);
-	fr_fence_acquire(); /* pairs with the release of the event's id: who sees the id sees that
-			       it was declared */
+	/* pairs with the release of the event's id: who sees the id sees that it was declared */
+	fr_fence_acquire();
 	r = sync_ring(fr_client);
 	if (r == 0)
 		r = sync_owner(lane);
