@@ -38,25 +38,6 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-static int sync_parent(const char *path)
-{
-	char parent[FR_PATH_MAX];
-	char *slash;
-	int fd, r;
-
-	snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (!slash)
-		return 0;
-	*slash = 0;
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return r;
-}
-
 /* True when the file does not end with a line feed: an append was cut short. */
 static bool ends_in_a_line(int fd)
 {
@@ -110,7 +91,7 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 	if (!r && fdatasync(fd) < 0)
 		r = -errno;
 	if (!r && fresh)
-		r = sync_parent(path);
+		r = fr_path_sync_parent(path);
 	close(fd);
 out:
 	fclose(stream);

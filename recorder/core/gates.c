@@ -205,25 +205,6 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int sync_directory_of(const char *path)
-{
-	char directory[FR_PATH_MAX];
-	char *slash;
-	int fd, error = 0;
-
-	snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (slash)
-		slash[slash == directory] = 0;
-	fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0)
-		error = -errno;
-	close(fd);
-	return error;
-}
-
 int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 {
 	char temporary[FR_PATH_MAX];
@@ -248,5 +229,5 @@ int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 		return error;
 	}
 	FR_TESTPOINT("gates-renamed");
-	return sync ? sync_directory_of(path) : 0;
+	return sync ? fr_path_sync_parent(path) : 0;
 }

@@ -68,14 +68,10 @@ int fr_ringfile_sync_names(const char *path)
 		return -ENAMETOOLONG;
 	strcpy(folder, path);
 	for (bool first = true; (slash = strrchr(folder, '/')) && slash != folder; first = false) {
-		int fd, error = 0;
+		int error;
 
 		*slash = '\0';
-		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fsync(fd) < 0)
-			error = -errno;
-		if (fd >= 0)
-			close(fd);
+		error = fr_path_sync(folder);
 		if (first)
 			r = error;
 	}
