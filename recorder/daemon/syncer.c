@@ -20,7 +20,7 @@
 #include "recorder/daemon/sync.h"
 
 #define INTERVAL_MIN_MS 20  /* above the grain of files' dates */
-#define NAMES_MS	100 /* how often names are looked at when nothing else is */
+#define NAMES_MS	100 /* how often names are looked at, at least: a critical event relies on it */
 
 struct ring {
 	char name[FR_RING_NAME_MAX];
@@ -46,6 +46,7 @@ struct syncer {
 	struct timespec date; /* of the directory */
 	bool again, unnamed;
 	uint64_t before_ns; /* when the look before this one began */
+	uint64_t rings_ns;  /* and the last one at what is in the rings */
 };
 
 static bool same(const struct timespec *a, const struct timespec *b)
@@ -223,14 +224,14 @@ static bool is_dirty(struct ring *ring, const struct stat *st, uint64_t look_ns)
 static bool must_wait(struct syncer *syncer, struct ring *ring, uint64_t passed_ns)
 {
 	uint64_t rate = fr_load_relaxed(&syncer->page->rate);
+	double credit;
 
 	if (!rate) {
 		ring->credit = 0;
 		return false;
 	}
-	ring->credit += (int64_t)((double)rate * 1e-9 * (double)passed_ns);
-	if (ring->credit > (int64_t)rate)
-		ring->credit = (int64_t)rate;
+	credit = (double)ring->credit + (double)rate * 1e-9 * (double)passed_ns;
+	ring->credit = credit < (double)rate ? (int64_t)credit : (int64_t)rate;
 	return ring->credit < 0;
 }
 
@@ -251,7 +252,7 @@ static void write_rings(struct syncer *syncer, uint64_t look_ns)
 {
 	for (size_t i = 0; i < syncer->count; i++) {
 		struct ring *ring = &syncer->ring[i];
-		bool wait = must_wait(syncer, ring, look_ns - syncer->before_ns);
+		bool wait = must_wait(syncer, ring, look_ns - syncer->rings_ns);
 		struct stat st;
 
 		if (!look_at(syncer, ring, &st) || !is_dirty(ring, &st, look_ns))
@@ -289,6 +290,23 @@ static void sync_names(struct syncer *syncer)
 		syncer->unnamed = false;
 }
 
+/* 0: rings are left to the kernel. */
+static uint64_t interval_of(const struct sync_page *page)
+{
+	uint64_t ms = fr_load_relaxed(&page->interval_ms);
+
+	return (ms && ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : ms) * 1000000;
+}
+
+/* When the next look is due, after one that began at look_ns. */
+static uint64_t next_look(const struct syncer *syncer, uint64_t look_ns, uint64_t interval_ns)
+{
+	uint64_t names_ns = look_ns + NAMES_MS * 1000000ull;
+	uint64_t rings_ns = syncer->rings_ns + interval_ns;
+
+	return interval_ns && rings_ns < names_ns ? rings_ns : names_ns;
+}
+
 static void sleep_until(uint64_t mono_ns)
 {
 	const struct timespec until = { .tv_sec = (time_t)(mono_ns / 1000000000),
@@ -309,19 +327,18 @@ void syncer_run(int dir, const char *path, struct sync_page *page)
 	unsigned turns = 0;
 
 	for (;;) {
-		uint64_t look_ns = fr_clock_mono_ns(),
-			 interval = fr_load_relaxed(&page->interval_ms);
+		uint64_t look_ns = fr_clock_mono_ns(), interval_ns = interval_of(page);
 
 		look_for_rings(&syncer);
-		if (interval)
+		if (interval_ns && look_ns - syncer.rings_ns >= interval_ns) {
 			write_rings(&syncer, look_ns);
+			syncer.rings_ns = look_ns;
+		}
 		sync_names(&syncer);
 		syncer.before_ns = look_ns;
 		if (turns++ % 32 == 0 && clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
 			fr_store_relaxed(&page->cpu_ns, (uint64_t)used.tv_sec * 1000000000 +
 								(uint64_t)used.tv_nsec);
-		if (interval && interval < INTERVAL_MIN_MS)
-			interval = INTERVAL_MIN_MS;
-		sleep_until(look_ns + (interval ? interval : NAMES_MS) * 1000000);
+		sleep_until(next_look(&syncer, look_ns, interval_ns));
 	}
 }

@@ -23,6 +23,7 @@ syncs_stand_still() {
 }
 
 another_helper() { [[ $(sync_of pid) && $(sync_of pid) != "$helper" ]]; }
+rings_beyond() { (($(sync_of rings) > $1)); }
 held_beyond() { (($(sync_of held) > $1)); }
 nobody_syncs() { status | grep -q '"sync":null'; }
 helper_is_gone() { ! kill -0 "$helper" 2>/dev/null; }
@@ -77,6 +78,14 @@ printf '[store]\nsync_rate = 64K\n' >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
 until_true 10 held_beyond 5 || fail "the rate holds nothing back"
 holds "a ring that takes more than sync_rate is held back, and counted"
+
+printf '[store]\nsync_interval = 1h\n' >"$FLIGHTREC_CONFIG"
+kill -HUP "$daemon"
+until_true 20 syncs_stand_still || fail "sync_interval = 1h is not in force"
+before=$(sync_of rings)
+spawn late write "$scratch/late"
+until_true 10 rings_beyond "$before" || fail "a new ring's name waits for the interval"
+holds "with a long sync_interval, new rings are seen all the same: their names go to the disk for the sake of critical events"
 
 printf '[store]\nsync_interval = 0s\n' >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
