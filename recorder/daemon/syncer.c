@@ -20,7 +20,7 @@
 #include "recorder/daemon/sync.h"
 
 #define INTERVAL_MIN_MS 20  /* above the grain of files' dates */
-#define NAMES_MS	100 /* how often names are looked at, at least: a critical event relies on it */
+#define NAMES_MS	100 /* names, at least so often: a critical event relies on it */
 
 struct ring {
 	char name[FR_RING_NAME_MAX];
@@ -73,8 +73,10 @@ static void add(struct syncer *syncer, const struct dirent *entry)
 		size_t room = syncer->room ? 2 * syncer->room : 64;
 		struct ring *more = realloc(syncer->ring, room * sizeof(*more));
 
-		if (!more)
-			return; /* the directory's next change tries again */
+		if (!more) {
+			syncer->again = true;
+			return;
+		}
 		syncer->ring = more;
 		syncer->room = room;
 	}
@@ -94,6 +96,7 @@ static void look_for_rings(struct syncer *syncer)
 	struct stat st;
 	bool changed;
 	DIR *stream;
+	int fd;
 
 	if (fstat(syncer->dir, &st) < 0)
 		return;
@@ -102,9 +105,14 @@ static void look_for_rings(struct syncer *syncer)
 		return;
 	syncer->date = st.st_mtim;
 	syncer->again = changed;
-	stream = fdopendir(openat(syncer->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (!stream)
+	fd = openat(syncer->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stream = fd < 0 ? NULL : fdopendir(fd);
+	if (!stream) {
+		if (fd >= 0)
+			close(fd);
+		syncer->again = true; /* too many open files, say */
 		return;
+	}
 	for (size_t i = 0; i < known; i++)
 		syncer->ring[i].here = false;
 	while ((entry = readdir(stream))) {
@@ -270,10 +278,12 @@ static void write_rings(struct syncer *syncer, uint64_t look_ns)
 		if (!ring->begun)
 			continue;
 		ring->begun = false;
-		if (fdatasync(ring->fd) < 0)
-			failed(syncer, ring, errno);
-		else
+		if (fdatasync(ring->fd) == 0) {
 			synced(syncer, ring, look_ns);
+		} else {
+			failed(syncer, ring, errno);
+			ring->again = true; /* not on the disk: neither clean nor covered */
+		}
 	}
 }
 
