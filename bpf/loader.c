@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bpf/loader_impl.h"
+#include "recorder/core/atomic.h"
 
 /* libbpf has one log for the program: it belongs to whoever opens at the moment. */
 static struct fr_bpf *logging;
@@ -320,9 +321,9 @@ unsigned fr_bpf_fill_percent(const struct fr_bpf *bpf)
 {
 	if (!bpf->read_pos || !bpf->write_pos)
 		return 0;
-	return (unsigned)((__atomic_load_n(bpf->write_pos, __ATOMIC_ACQUIRE) -
-			   __atomic_load_n(bpf->read_pos, __ATOMIC_ACQUIRE)) *
-			  100 / bpf->options.ringbuf_bytes);
+	/* written by the kernel and by libbpf, each with release */
+	return (unsigned)((fr_load_acquire(bpf->write_pos) - fr_load_acquire(bpf->read_pos)) * 100 /
+			  bpf->options.ringbuf_bytes);
 }
 
 static int open_all(struct fr_bpf *bpf)

@@ -39,9 +39,9 @@ static int write_back(const void *from, size_t size)
 static int sync_ring(struct fr_client *client)
 {
 	const struct fr_ring *ring = &client->ring;
-	uint32_t done =
-		fr_load_acquire(&client->durable_changes); /* pairs with the release below */
-	uint32_t changes = fr_load_relaxed(&ring->changes);
+	/* the first pairs with the release below, the second with fr_ring_changed() */
+	uint32_t done = fr_load_acquire(&client->durable_changes);
+	uint32_t changes = fr_load_acquire(&ring->changes);
 	int r = 0;
 
 	if (done == changes)

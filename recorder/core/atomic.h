@@ -18,6 +18,7 @@
 #define fr_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define fr_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define fr_add(p, v)		__atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define fr_add_release(p, v)	__atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
 
 /* True when *p was `expected` and is now `desired`; acquire on success, pairs with a release store of *p. */
 #define fr_cas_acquire(p, expected, desired)                                                       \

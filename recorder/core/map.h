@@ -56,10 +56,10 @@ struct fr_ring {
 int fr_ring_map(int fd, struct fr_ring *ring);
 void fr_ring_unmap(struct fr_ring *ring);
 
-/* Notes that a meta was changed: see client/durable.c. Released: who sees the count sees the change. */
+/* Notes that a meta was changed: who sees the count sees the change. */
 static inline void fr_ring_changed(struct fr_ring *ring)
 {
-	__atomic_fetch_add(&ring->changes, 1, __ATOMIC_RELEASE);
+	fr_add_release(&ring->changes, 1); /* pairs with the acquire in client/durable.c */
 }
 
 /* Sets up the writer's side of lane `index` of a freshly created ring (positions from 0). */
