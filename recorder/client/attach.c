@@ -68,6 +68,11 @@ int fr_client_setup(void)
 	client = mmap(NULL, sizeof(*client), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (client == MAP_FAILED)
 		return -errno;
+	/*
+	 * fr_client_attach() makes sure of it, under the lock; but a child that another thread forks
+	 * before that would find the lock taken, for good
+	 */
+	(void)madvise(client, sizeof(*client), MADV_WIPEONFORK);
 	if (!__sync_bool_compare_and_swap(&fr_client, NULL, client))
 		munmap(client, sizeof(*client));
 	return 0;
