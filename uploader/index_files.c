@@ -38,8 +38,13 @@ int fr_index_files_list(const char *state_dir, struct fr_index_files *files)
 	while (!r && (errno = 0, entry = readdir(dir))) {
 		struct fr_index_file *file;
 
-		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0 ||
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0)
+			continue;
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			r = errno == ENOENT ? 0 : -errno; /* any other error does not say that it is gone */
+			continue;
+		}
+		if (!S_ISREG(st.st_mode))
 			continue;
 		if (files->count == files->room) {
 			size_t room = files->room ? files->room * 2 : 64;
