@@ -4,7 +4,9 @@
  *
  *	{"version":"0.1.0","pid":1,"uptime_ns":1,"boot_id":"...","boot_seq":1,
  *	 "state_dir":"...","runtime_dir":"...",
- *	 "stores":[{"path":"...","tier":"file|dax","measured":"...","rings":1,"bytes":1,"free_bytes":1}],
+ *	 "stores":[{"path":"...","tier":"file|dax","measured":"...","rings":1,"bytes":1,"free_bytes":1,
+ *	            "sync":{"interval_ms":50,"window_ns":1,"worst_window_ns":1,"pid":1,"rings":1,"syncs":1,
+ *	                    "bytes":1,"held":0,"errors":0,"failing":false,"cpu_ns":1} or null}],
  *	 "own_ring":{"ring":"...","bytes":1,"lanes":[{"name":"kernel","records":1,"discarded":0,"unsaved_bytes":1,"bytes":1}],
  *	             "drains":1,"drain_failures":0} or null,
  *	 "writers_total":1,"writers":[{"pid":1,"comm":"...","uid":1,"ring":"...","bytes":1,"since_ns":1,"vouched":true,
