@@ -58,7 +58,10 @@ void fr_attempt_end(const struct fr_spool *spool, const char *source)
 {
 	char name[FR_SPOOL_NAME];
 
-	/* durable: two marks that come back after two power cuts, each while the copy was being written, would look like poison */
+	/*
+	 * durable: two marks that come back after two power cuts, each while the copy was being
+	 * written, would look like poison
+	 */
 	fr_spool_name(name, source);
 	fr_spool_drop(spool->attempts, name, true);
 	FR_TESTPOINT("attempt-cleared");

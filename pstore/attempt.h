@@ -2,9 +2,9 @@
 /*
  * attempt.h - marks a source before it is parsed, so that poison is known by what it did to the reader.
  *
- * Owns: spool/attempts. A mark is durable before the first byte is parsed and goes, durably, when parsing is over, well or badly: it
- * stands for milliseconds, so that two power cuts are not taken for poison unless both fall into them. What is found at the next
- * start:
+ * Owns: spool/attempts. A mark is durable before the first byte is parsed and goes, durably, when
+ * parsing is over, well or badly: it stands for milliseconds, so that two power cuts are not taken
+ * for poison unless both fall into them. What is found at the next start:
  *
  *	no mark		fresh: parse it
  *	"unfinished 1"	a reader ended inside, nobody knows why (killed, power cut): parse it once more, after the others

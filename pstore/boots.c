@@ -172,7 +172,10 @@ int fr_boots_open(const struct fr_spool *spool, const char *const *ring_dirs, si
 	int error;
 
 	*boots = (struct fr_boots){ .current = { .boot_ns = since, .real_ns = real } };
-	/* not knowing which boot or machine this is, because of too many open files say, would put evidence into the wrong boot for good */
+	/*
+	 * not knowing which boot or machine this is, because of too many open files say, would put
+	 * evidence into the wrong boot for good
+	 */
 	error = fr_host_boot_id(boots->current.id);
 	if (!error || error == -ENOENT)
 		error = fr_host_machine_id(boots->machine_id);

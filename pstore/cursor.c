@@ -148,7 +148,10 @@ int fr_cursor_store(const struct fr_spool *spool, const struct fr_cursor *cursor
 	memcpy(&file->cursor, cursor, sizeof(*cursor));
 	file->crc = file_crc(file);
 	file_name(name, cursor->ring_id);
-	/* of a ring copied at one go its segment says the same; of one copied in parts retention may have dropped those that do */
+	/*
+	 * of a ring copied at one go its segment says the same; of one copied in parts retention
+	 * may have dropped those that do
+	 */
 	durable = !cursor->final || cursor->next_part > 1;
 	error = fr_spool_put(spool->cursors, name, file, file_size(cursor->lane_count), durable);
 	FR_TESTPOINT("cursor-stored");

@@ -3,8 +3,9 @@
  * cursor.h - how far a ring was copied into segments: the next part's number, and for each lane the next record's.
  *
  * Owns: spool/cursors. The file is a shortcut: without it, or with one that is older than the newest segment, the same is
- * read from the segments of that ring in the spool. It is more than that for a ring that lives on: retention may have dropped those
- * segments. Such a ring's is durable. It goes when its ring is released.
+ * read from the segments of that ring in the spool. It is more than that for a ring that lives on:
+ * retention may have dropped those segments. Such a ring's is durable. It goes when its ring is
+ * released.
  */
 #ifndef PSTORE_CURSOR_H
 #define PSTORE_CURSOR_H

@@ -69,7 +69,10 @@ static bool told(const struct run *run, const struct fr_found *found)
 	return false;
 }
 
-/* What a later run may have again. To go on without what could not be read for it would be to believe the ring instead. */
+/*
+ * What a later run may have again. To go on without what could not be read for it would be to
+ * believe the ring instead.
+ */
 static bool is_shortage(int error)
 {
 	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
@@ -151,7 +154,10 @@ static int take_later(struct run *run, const struct fr_evidence *ring)
 	return 0;
 }
 
-/* Those that an earlier attempt did not finish with wait for the end: whatever they do to us, the others are through. */
+/*
+ * Those that an earlier attempt did not finish with wait for the end: whatever they do to us, the
+ * others are through.
+ */
 static int take_rings(struct run *run)
 {
 	int error = 0;

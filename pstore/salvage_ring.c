@@ -149,8 +149,9 @@ static int copy_out(struct ring *ring, const struct fr_image *image, const uint6
 }
 
 /*
- * Opens and judges, between the two marks. Whose ring it is, and how large, is known from elsewhere if a daemon made it: whoever still
- * writes to it, even while we read, can spoil what was recorded there, but not the reading.
+ * Opens and judges, between the two marks. Whose ring it is, and how large, is known from elsewhere
+ * if a daemon made it: whoever still writes to it, even while we read, can spoil what was recorded
+ * there, but not the reading.
  */
 static int judge(struct ring *ring, const struct fr_attempt *earlier, uint64_t limit[FRM_LANES_MAX], struct fr_image **ret_image)
 {
@@ -205,8 +206,9 @@ static bool writer_alive(int fd)
 }
 
 /*
- * The same, when copy A of the superblock could not be asked: the image knows what copy B said. If that is lost, too, the number in
- * the file's name is all there is, and whatever process has it now is left alone.
+ * The same, when copy A of the superblock could not be asked: the image knows what copy B said. If
+ * that is lost, too, the number in the file's name is all there is, and whatever process has it now
+ * is left alone.
  */
 static bool may_be_alive(const struct ring *ring, const struct fr_image *image)
 {

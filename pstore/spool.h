@@ -9,11 +9,13 @@
  *	spool/quarantine/<source>	what could not be read, as it was, with a .why beside it (quarantine.h)
  *	spool/.lock			held by whoever salvages
  *
- * WHAT OUTLIVES A POWER CUT. A file system owes us what was synced, and of a name what was synced in its directory; the rest may be
- * there, or not, or in part, in any order. So a folder's name is synced when the folder is made, a file before it is renamed, and
- * the directory after that; only then may what it was made of go. Of these files, segments, notes in harvested/, the quarantine and
- * marks are durable when the call that makes them returns, and a mark is cleared as durably. A cursor is durable where segments
- * that say the same may have been dropped meanwhile: when its ring lives on, or has lived on. tests/torture/power_cut/ holds all of it to this.
+ * WHAT OUTLIVES A POWER CUT. A file system owes us what was synced, and of a name what was synced
+ * in its directory; the rest may be there, or not, or in part, in any order. So a folder's name is
+ * synced when the folder is made, a file before it is renamed, and the directory after that; only
+ * then may what it was made of go. Of these files, segments, notes in harvested/, the quarantine
+ * and marks are durable when the call that makes them returns, and a mark is cleared as durably. A
+ * cursor is durable where segments that say the same may have been dropped meanwhile: when its ring
+ * lives on, or has lived on. tests/torture/power_cut/ holds all of it to this.
  */
 #ifndef PSTORE_SPOOL_H
 #define PSTORE_SPOOL_H

@@ -49,7 +49,10 @@ int fr_db_int(struct fr_index *index, const char *sql, int64_t *ret_value); /* f
 
 int fr_db_begin(struct fr_index *index);
 int fr_db_commit(struct fr_index *index);
-/* The whole journal into the file: what is left in it when the file is moved would be lost, and closing does not say so. */
+/*
+ * The whole journal into the file: what is left in it when the file is moved would be lost, and
+ * closing does not say so.
+ */
 int fr_db_fold(struct fr_index *index);
 void fr_db_rollback(struct fr_index *index); /* does nothing when no transaction is open */
 

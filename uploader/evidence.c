@@ -173,7 +173,8 @@ int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_
 	if (fseeko(stream, (off_t)from, SEEK_SET) < 0)
 		r = -errno;
 	while (!r && fgets(text, sizeof(text), stream)) {
-		size_t size = (size_t)((uint64_t)ftello(stream) - to); /* a line may hold zeros: a power cut leaves some */
+		/* a line may hold zeros: a power cut leaves some */
+		size_t size = (size_t)((uint64_t)ftello(stream) - to);
 		bool whole = text[size - 1] == '\n';
 
 		if (!whole && feof(stream))

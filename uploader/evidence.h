@@ -4,8 +4,8 @@
  *
  * Owns: their lines. A line is words separated by one space; the last word is the CRC32C of all before it (without the
  * space in front of it) in 8 hexadecimal digits. A line whose CRC does not hold, such as one cut short by a power
- * failure, is skipped; the next append begins on a new line. Append only, synced before the call returns, and the file's name before
- * its first line is written.
+ * failure, is skipped; the next append begins on a new line. Append only, synced before the call
+ * returns, and the file's name before its first line is written.
  *
  *	acks.log       batch_id boot ring lane first last count unix_time crc
  *	retention.log  word boot ring lane first last count unix_time crc

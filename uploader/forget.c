@@ -191,8 +191,8 @@ int fr_ingest_forget(struct fr_index *index, int64_t segment, uint64_t *ret_even
 }
 
 /*
- * The marks of a ring go with its last segment. They are what keeps its events from being sent again, so the segment must not
- * come back: whatever is gone from the spool is gone for good first.
+ * The marks of a ring go with its last segment. They are what keeps its events from being sent
+ * again, so the segment must not come back: whatever is gone from the spool is gone for good first.
  */
 int fr_ingest_purge(struct fr_index *index)
 {

@@ -2,9 +2,10 @@
 /*
  * index.c - the life of index.db; see index.h.
  *
- * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes the old one's -wal and -shm
- * (before them the old one, if its -wal holds anything), syncs the directory and renames; all under the lock. A crash leaves the
- * old index, none, or the new one, never a mixture. A reader keeps the file it opened.
+ * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes
+ * the old one's -wal and -shm (before them the old one, if its -wal holds anything), syncs the
+ * directory and renames; all under the lock. A crash leaves the old index, none, or the new one,
+ * never a mixture. A reader keeps the file it opened.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -143,7 +144,8 @@ static int open_reader(struct fr_index *index)
 		r = check_version(index);
 	}
 	snprintf(wal, sizeof(wal), "%s-wal", index->path);
-	if ((r == -ENOENT || r == -EACCES || r == -EROFS) && access(wal, F_OK) < 0) { /* a directory that may not be written to */
+	/* a directory that may not be written to */
+	if ((r == -ENOENT || r == -EACCES || r == -EROFS) && access(wal, F_OK) < 0) {
 		close_db(index);
 		r = open_db(index, "?immutable=1", SQLITE_OPEN_READONLY);
 		if (!r)
@@ -216,7 +218,8 @@ static int set_aside(struct fr_index *index)
 	if (rename(index->path, name) < 0 && errno != ENOENT)
 		return -errno;
 	remove_db(index->path);
-	return fr_path_sync(index->state); /* a journal that came back would be taken for the new one's, too */
+	/* a journal that came back would be taken for the new one's, too */
+	return fr_path_sync(index->state);
 }
 
 int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
@@ -453,7 +456,8 @@ static int update(struct fr_index *index, struct fr_index_stats *stats)
 	if (!r)
 		r = ingest_new(index, &files, stats);
 	if (!r)
-		r = fr_ingest_purge(index); /* after it: a ring of which a segment came back keeps its marks */
+		/* after it: a ring of which a segment came back keeps its marks */
+		r = fr_ingest_purge(index);
 	if (!r)
 		r = fr_derive_incidents(index);
 	if (!r)
@@ -494,7 +498,10 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	return 0;
 }
 
-/* Without its journal the old file may be half of this and half of that: so if there is one, the file goes first. */
+/*
+ * Without its journal the old file may be half of this and half of that: so if there is one, the
+ * file goes first.
+ */
 static int clear_the_way(const char *state_dir, const char *path)
 {
 	char wal[FR_PATH_MAX + 32], shm[FR_PATH_MAX + 32];
@@ -509,7 +516,8 @@ static int clear_the_way(const char *state_dir, const char *path)
 		return r;
 	unlink(wal);
 	unlink(shm);
-	return fr_path_sync(state_dir); /* or a power cut might leave the old one's journal beside the new one */
+	/* or a power cut might leave the old one's journal beside the new one */
+	return fr_path_sync(state_dir);
 }
 
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)

@@ -57,7 +57,10 @@ struct fr_index_stats {
  */
 int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats);
 
-/* open(REBUILD), update, close: the new database replaces the old one when it is complete. `at` (may be NULL): as above. */
+/*
+ * open(REBUILD), update, close: the new database replaces the old one when it is complete. `at`
+ * (may be NULL): as above.
+ */
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats);
 
 /*

@@ -22,7 +22,10 @@ struct fr_index_files {
 	size_t count, room;
 };
 
-/* A spool that is not there has no segments. -ENOMEM, or what the disk says; what was listed is in `files` in any case. */
+/*
+ * A spool that is not there has no segments. -ENOMEM, or what the disk says; what was listed is in
+ * `files` in any case.
+ */
 int fr_index_files_list(const char *state_dir, struct fr_index_files *files);
 void fr_index_files_done(struct fr_index_files *files);
 /* The segment of that name, or NULL. */

@@ -34,7 +34,10 @@ int fr_ingest_only_in(struct fr_index *index, int64_t segment, fr_ingest_lane ea
 /* Forgets a segment within the caller's transaction, with the events that only it holds. *ret_events counts them. */
 int fr_ingest_forget(struct fr_index *index, int64_t segment, uint64_t *ret_events);
 
-/* Removes rows that nothing refers to, in a transaction of its own, if a segment was forgotten since the last time. */
+/*
+ * Removes rows that nothing refers to, in a transaction of its own, if a segment was forgotten
+ * since the last time.
+ */
 int fr_ingest_purge(struct fr_index *index);
 
 /* Numbers of (ring, lane) in all segments but one (0: in all), between two numbers. */

@@ -64,7 +64,10 @@ static int read_dropped(struct ledger *ledger, uint32_t lane, struct fr_ranges *
 	fr_ranges_tidy(all);
 	fr_ranges_tidy(unsent);
 	fr_ranges_tidy(&sent);
-	/* what came back (retention was cut off between its log and the file), was sent, and was dropped once more is no loss */
+	/*
+	 * what came back (retention was cut off between its log and the file), was sent, and was
+	 * dropped once more is no loss
+	 */
 	return r < 0 ? r : fr_ranges_subtract(unsent, &sent);
 }
 

@@ -8,8 +8,8 @@
  *	3. its rows go, and the log's new lines are read, in one transaction
  *	4. when all are through: the spool is synced, and then the marks go of rings of which nothing is left (forget.c)
  * After 1 alone the segment is dropped again, and the lines say the same twice. After 2 alone fr_index_update()
- * finds the file gone and does step 3. A power cut may bring the file back until 4: it is read again, its events are marked as sent
- * if they were, and it is dropped once more.
+ * finds the file gone and does step 3. A power cut may bring the file back until 4: it is read
+ * again, its events are marked as sent if they were, and it is dropped once more.
  *
  * OLDEST FIRST means by the time a segment was made. That is also the order of the parts of one ring, so what is
  * dropped of a ring is its beginning.

@@ -100,7 +100,10 @@ static void daemon_part(const struct status *status, const struct fr_term *term,
 
 /* ------------------------------------------------------------------ what lies there */
 
-/* What a power cut takes, as the daemon has measured it. Whoever has no disk to wait for has nothing to say. */
+/*
+ * What a power cut takes, as the daemon has measured it. Whoever has no disk to wait for has
+ * nothing to say.
+ */
 static void power_line(const struct status *status, const struct store_status *store, const struct fr_term *term, struct fr_out *out)
 {
 	char path[FR_PATH_MAX], text[32];

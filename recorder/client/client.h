@@ -15,8 +15,9 @@
  * JUMPS. A handler that interrupts an emit and leaves by siglongjmp leaves a lane busy behind it. `busy` is the address of
  * the frame that reserved (1: a flightrec_reserve() of the application's, which may last); when the same thread is back in a
  * frame that is no deeper, that frame is gone: the lane is covered and used again. A signal handler on a stack of its own
- * can't compare, and borrows. A shared lane is held and not marked while it is being taken or returned: `moving` is the frame
- * that does this. Until it is gone, a handler leaves lanes of its own thread alone; then those are there for the taking.
+ * can't compare, and borrows. A shared lane is held and not marked while it is being taken or
+ * returned: `moving` is the frame that does this. Until it is gone, a handler leaves lanes of its
+ * own thread alone; then those are there for the taking.
  *
  * HAND-OVER. A lane that its thread left keeps its content, position and numbers; the next thread goes on behind them, so
  * the dead thread's last words stay until a whole lane length was written after them (I5). Lanes never used go first,
@@ -86,8 +87,9 @@ static inline void fr_errno_restore(const int *saved)
 #define FR_KEEP_ERRNO __attribute__((cleanup(fr_errno_restore), unused)) const int fr_errno_ = errno
 
 /*
- * attach.c: makes the process's ring, by the daemon or alone, if it has none. What failed may pass - a full disk, too many open
- * files - so it is tried again, but not within FR_ATTACH_AGAIN_NS: whoever emits would wait each time. The lock is held.
+ * attach.c: makes the process's ring, by the daemon or alone, if it has none. What failed may pass
+ * - a full disk, too many open files - so it is tried again, but not within FR_ATTACH_AGAIN_NS:
+ * whoever emits would wait each time. The lock is held.
  */
 #define FR_ATTACH_AGAIN_NS 1000000000ull
 int fr_client_attach(struct fr_client *client);

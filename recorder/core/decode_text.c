@@ -232,7 +232,10 @@ static void put_json_string(struct out *out, const char *text, size_t size)
 	put(out, "\"");
 }
 
-/* Valid JSON as it stands, but for what could steer a terminal: white space becomes blanks, the rest stands in strings and is escaped. */
+/*
+ * Valid JSON as it stands, but for what could steer a terminal: white space becomes blanks, the
+ * rest stands in strings and is escaped.
+ */
 static void put_json_value(struct out *out, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {

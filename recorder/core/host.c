@@ -97,8 +97,8 @@ int fr_host_machine_id(uint8_t machine_id[16])
 }
 
 /*
- * Looks for a boot in the text of STATE/boots; counts the highest number of whole lines on the way: one cut short named no boot, and a
- * power cut may leave anything in a line.
+ * Looks for a boot in the text of STATE/boots; counts the highest number of whole lines on the way:
+ * one cut short named no boot, and a power cut may leave anything in a line.
  */
 static uint64_t find_boot(const char *text, const char *end, const char *hex, uint64_t *highest)
 {
@@ -178,8 +178,8 @@ out:
 }
 
 /*
- * *ret_fields: the fields of /proc/PID/stat that follow the command's closing parenthesis. -ESRCH when the process is gone; any other
- * error says nothing of it.
+ * *ret_fields: the fields of /proc/PID/stat that follow the command's closing parenthesis. -ESRCH
+ * when the process is gone; any other error says nothing of it.
  */
 static int stat_fields(pid_t pid, char *buf, size_t size, const char **ret_fields)
 {

@@ -14,7 +14,8 @@ int fr_host_machine_id(uint8_t machine_id[16]); /* zeros and -errno; -ENOENT whe
 /*
  * Number of a boot on this machine, from 1, kept in STATE/boots (one line a boot: number, boot id, first seen in
  * seconds of the wall clock), because a machine without a real-time clock can't sort boots by date. Assigns the next
- * number to a boot that is new, durably: a ring that says it may outlive a power cut. 0 when it can't be known.
+ * number to a boot that is new, durably: a ring that says it may outlive a power cut. 0 when it
+ * can't be known.
  */
 uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16]);
 /*

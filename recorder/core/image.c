@@ -238,8 +238,8 @@ static int list_events(struct fr_image *image)
 }
 
 /*
- * The superblock's copies: A at 0; B where A says, or, when A is gone, on the first page where one is found, or where the lanes
- * leave room for it.
+ * The superblock's copies: A at 0; B where A says, or, when A is gone, on the first page where one
+ * is found, or where the lanes leave room for it.
  */
 static int find_meta(const struct fr_source *source, struct frm_super *rebuilt, uint64_t *ret_meta_size)
 {

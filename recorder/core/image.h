@@ -96,15 +96,17 @@ enum fr_image_flags {
 
 /*
  * Opens and judges the ring or segment in fd (not kept). Blocking; allocates up to the file's size plus 64 bytes
- * a record. Errors: -EBADMSG not a ring or segment, or both superblocks and all heads of lanes damaged; -ENODATA a segment without
- * its seal; -EPROTONOSUPPORT a newer major version or an unknown incompatible feature; -EFBIG
- * larger than FRM_RING_MAX plus slack; -ENOMEM; and what pread says. *ret_image is untouched on failure.
+ * a record. Errors: -EBADMSG not a ring or segment, or both superblocks and all heads of lanes
+ * damaged; -ENODATA a segment without its seal; -EPROTONOSUPPORT a newer major version or an
+ * unknown incompatible feature; -EFBIG larger than FRM_RING_MAX plus slack; -ENOMEM; and what pread
+ * says. *ret_image is untouched on failure.
  */
 int fr_image_open(int fd, unsigned flags, struct fr_image **ret_image);
 int fr_image_open_path(const char *path, unsigned flags, struct fr_image **ret_image);
 /*
- * The same for a ring whose superblock is known from elsewhere and valid: what the file says in its place is not asked, nor is
- * its size. Never -EBADMSG, -EPROTONOSUPPORT or -EFBIG for a regular file: at worst all is lost that was in it.
+ * The same for a ring whose superblock is known from elsewhere and valid: what the file says in its
+ * place is not asked, nor is its size. Never -EBADMSG, -EPROTONOSUPPORT or -EFBIG for a regular
+ * file: at worst all is lost that was in it.
  */
 int fr_image_open_known(int fd, unsigned flags, const struct frm_super *super, struct fr_image **ret_image);
 int fr_image_from_memory(const void *bytes, size_t size, unsigned flags, struct fr_image **ret_image); /* copies */
@@ -118,7 +120,10 @@ const struct frm_super *fr_image_super(const struct fr_image *image); /* checked
 const struct frm_state *fr_image_state(const struct fr_image *image); /* untrusted numbers */
 const struct frm_segment *fr_image_segment(const struct fr_image *image); /* NULL for a ring */
 const struct frm_meta *fr_image_meta(const struct fr_image *image);	  /* the better copy, meta_size bytes */
-/* Bit 0: copy A's superblock bad, bit 1: copy B's. Both: it was made of the two, or, with pid 0, of what the lanes say. */
+/*
+ * Bit 0: copy A's superblock bad, bit 1: copy B's. Both: it was made of the two, or, with pid 0, of
+ * what the lanes say.
+ */
 unsigned fr_image_meta_damage(const struct fr_image *image);
 unsigned fr_image_chunk_damage(const struct fr_image *image); /* chunks of a segment whose checksum does not hold */
 

@@ -85,20 +85,23 @@ int fr_scan_stream(struct fr_image *image, uint32_t lane, const unsigned char *d
 int fr_image_add_record(struct fr_image *image, const unsigned char *at, uint32_t lane);
 int fr_image_add_loss(struct fr_image *image, const struct fr_loss *loss);
 /*
- * Of two copies of a counter: the larger, if they differ by as little as they do when one was stored or written back and the other not
- * yet; else the smaller, for the other is damaged.
+ * Of two copies of a counter: the larger, if they differ by as little as they do when one was
+ * stored or written back and the other not yet; else the smaller, for the other is damaged.
  */
 uint64_t fr_image_settle(uint64_t a, uint64_t b);
 
 /* What the lanes' heads say of the ring, as a superblock without a writer; -EBADMSG when there are none. */
 int fr_image_rebuild_super(const struct fr_source *source, struct frm_super *ret_super);
-/* The superblock that two damaged copies are of, if it can be made of both, and is one of the ring that was rebuilt. */
+/*
+ * The superblock that two damaged copies are of, if it can be made of both, and is one of the ring
+ * that was rebuilt.
+ */
 bool fr_image_mend_super(const struct frm_super *a, const struct frm_super *b, const struct frm_super *rebuilt,
 			 struct frm_super *ret_super);
 
 /*
- * Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says. `rebuilt`: stands in for the
- * superblock when neither copy's holds.
+ * Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says.
+ * `rebuilt`: stands in for the superblock when neither copy's holds.
  */
 int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b, const struct frm_super *rebuilt);
 int fr_image_parse_meta(struct fr_image *image);

@@ -4,9 +4,10 @@
  *
  * The seal is the file's last chunk, so it is looked for at the end. A chunk whose checksum fails ends nothing: the next one is
  * where its header says, if one holds there, else the next place where one holds. What lies in between is read for what it
- * claims to be, as far as entries prove themselves: the superblock, descriptors, the records of a lane. How many records are
- * missing the seal tells; in which lane, what the lanes' chunks promised and do not hold. All that is counted as damaged. The
- * losses that salvage named are taken as they stand.
+ * claims to be, as far as entries prove themselves: the superblock, descriptors, the records of a
+ * lane. How many records are missing the seal tells; in which lane, what the lanes' chunks promised
+ * and do not hold. All that is counted as damaged. The losses that salvage named are taken as they
+ * stand.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -141,8 +142,9 @@ static int read_chunk_lane(struct fr_image *image, const struct frm_chunk *chunk
 }
 
 /*
- * What is missing of the seal's count. A promise may itself be damaged, so no more than that is believed of it; and of a chunk whose
- * beginning can't be found, because the one before it is damaged as well, only the seal knows.
+ * What is missing of the seal's count. A promise may itself be damaged, so no more than that is
+ * believed of it; and of a chunk whose beginning can't be found, because the one before it is
+ * damaged as well, only the seal knows.
  */
 static int tell_shortage(struct fr_image *image, const uint64_t shortage[FRM_LANES_MAX], uint64_t sealed)
 {

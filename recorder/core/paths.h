@@ -18,7 +18,10 @@
 
 int fr_path_state(char *buf, size_t size, const char *below);   /* "" or "rings" ...; -ENAMETOOLONG, -ENOENT no home */
 int fr_path_runtime(char *buf, size_t size, const char *below);
-/* mkdir -p; 0 when it exists. What is made here is durable on return, as far as the directories above may be read. */
+/*
+ * mkdir -p; 0 when it exists. What is made here is durable on return, as far as the directories
+ * above may be read.
+ */
 int fr_path_make(const char *path, mode_t mode);
 int fr_path_sync(const char *path); /* fsync of a file, or of a directory: of the names in it */
 /* The same of the directory that holds the file: of the file's name. */

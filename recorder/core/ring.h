@@ -15,10 +15,11 @@
  *
  * WHAT A DEATH LEAVES: before 2 nothing; from 2 to 4 a record that next_seq proves to have been reserved and whose
  * crc does not hold, and in its place up to one record's length of the oldest records gone, as they would be anyway;
- * after 4 a valid record. No other record is touched (I2), also by a writer that goes on much later (I4); nobody waits (I3).
- * Since a record's place, length and checksum prove it, no order of stores matters to a reader of the dead; step 2's release is
- * for readers of the living. A testpoint stands after each store that somebody else could see: tests/crash/points/ kills,
- * stops, cancels and jumps at each of them.
+ * after 4 a valid record. No other record is touched (I2), also by a writer that goes on much later
+ * (I4); nobody waits (I3). Since a record's place, length and checksum prove it, no order of stores
+ * matters to a reader of the dead; step 2's release is for readers of the living. A testpoint
+ * stands after each store that somebody else could see: tests/crash/points/ kills, stops, cancels
+ * and jumps at each of them.
  *
  * The private side keeps reserved_pos, _seq and _size so that a thread that takes over a lane left busy (its thread was
  * cancelled) can cover what was reserved; they are stored before anything else changes, size last.

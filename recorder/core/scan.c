@@ -162,7 +162,8 @@ static uint64_t damage_before(const struct lane_bytes *bytes, uint32_t seed, con
 		uint64_t seq, back;
 		bool place, number, end;
 
-		if (pos % bytes->size >= bytes->have) { /* zeros to the end of the lap: nothing that looks like a record */
+		/* zeros to the end of the lap: nothing that looks like a record */
+		if (pos % bytes->size >= bytes->have) {
 			pos += bytes->size - pos % bytes->size - 8;
 			continue;
 		}

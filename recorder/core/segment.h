@@ -10,8 +10,8 @@
  *	3. rename(NAME.tmp, NAME)
  *	4. fsync(directory)
  * A crash before 3 leaves a .tmp, which nobody reads and the next run sweeps away; between 3 and 4 the segment is there
- * or not, and whole if it is. Only after 4 may its source go. (That the directory itself has a durable name is the business
- * of who made it: fr_spool_open().)
+ * or not, and whole if it is. Only after 4 may its source go. (That the directory itself has a
+ * durable name is the business of who made it: fr_spool_open().)
  */
 #ifndef RECORDER_CORE_SEGMENT_H
 #define RECORDER_CORE_SEGMENT_H

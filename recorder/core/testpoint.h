@@ -13,7 +13,8 @@
  *	FLIGHTREC_TESTPOINT=seal-renamed:3:usr1  SIGUSR1 to the thread that is there, for a handler of the test's to go on with
  *
  * FLIGHTREC_TESTPOINT_NOTE names a file that is made when it has come to that, in whichever process.
- * All threads count together, and so do all places of one name; a forked child goes on counting where its parent was.
+ * All threads count together, and so do all places of one name; a forked child goes on counting
+ * where its parent was.
  */
 #ifndef RECORDER_CORE_TESTPOINT_H
 #define RECORDER_CORE_TESTPOINT_H

@@ -4,8 +4,8 @@
  *
  * Owns: one ring of kind SYSTEM with a lane for each source, so that none can evict another's last words, and when its
  * records go to the spool: before half a lane is unsaved, shortly after a writer's death, in the configured
- * interval when something is new, at the end. In a flood that would fill the disk, only the newest go there. Copying
- * is done by a worker from the file; recording goes on meanwhile.
+ * interval when something is new, at the end. In a flood that would fill the disk, only the newest
+ * go there. Copying is done by a worker from the file; recording goes on meanwhile.
  *
  * Without a ring (disk full) everything here does nothing and says so once; opening is tried again at each reload.
  */

@@ -2,7 +2,8 @@
 /*
  * request.h - one packet from a client: is it a request, and if so, what it gets.
  *
- * Owns: the reading of recorder/core/proto.h. Knows of the connection only whom to answer; a packet is untrusted.
+ * Owns: the reading of recorder/core/proto.h. Knows of the connection only whom to answer; a packet
+ * is untrusted.
  */
 #ifndef RECORDER_DAEMON_REQUEST_H
 #define RECORDER_DAEMON_REQUEST_H

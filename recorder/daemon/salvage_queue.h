@@ -2,8 +2,8 @@
 /*
  * salvage_queue.h - rings whose writer is gone, one after the other through pstore's salvage, in a worker.
  *
- * Owns: the order (those that were never tried first), what is tried again and when, the line that tells, and how much of the
- * spool a user's rings took of late.
+ * Owns: the order (those that were never tried first), what is tried again and when, the line that
+ * tells, and how much of the spool a user's rings took of late.
  */
 #ifndef RECORDER_DAEMON_SALVAGE_QUEUE_H
 #define RECORDER_DAEMON_SALVAGE_QUEUE_H
@@ -39,8 +39,9 @@ void salvage_queue_forget(struct writer *writer);
 /* Waits up to wait_ms for the one under way. */
 void salvage_queue_finish(struct salvage_queue *queue, unsigned wait_ms);
 /*
- * Bytes of the spool that a user's rings took, and that don't seem to be forgiven yet: [store] user_bytes_max are in ten minutes, in
- * which the spool is brought below its cap again. A program that crashes in a loop, or means it, can't fill the disk in between.
+ * Bytes of the spool that a user's rings took, and that don't seem to be forgiven yet: [store]
+ * user_bytes_max are in ten minutes, in which the spool is brought below its cap again. A program
+ * that crashes in a loop, or means it, can't fill the disk in between.
  */
 uint64_t salvage_queue_spent(const struct salvage_queue *queue, uint32_t uid);
 unsigned salvage_queue_length(const struct salvage_queue *queue);

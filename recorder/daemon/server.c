@@ -45,9 +45,10 @@ static void wake(int number)
 }
 
 /*
- * What a client sent along and nobody took is closed by the kernel in our name: as we receive, or as we close the socket with
- * it unread. Closing a socket that lingers waits as long as its owner chose, unless a signal comes. Where the kernel
- * doesn't refuse descriptors in the first place, one comes soon.
+ * What a client sent along and nobody took is closed by the kernel in our name: as we receive, or
+ * as we close the socket with it unread. Closing a socket that lingers waits as long as its owner
+ * chose, unless a signal comes. Where the kernel doesn't refuse descriptors in the first place, one
+ * comes soon.
  */
 static void hurry(const struct server *server, bool on)
 {
@@ -256,8 +257,9 @@ static unsigned connections_of(const struct server *server, uint32_t uid)
 }
 
 /*
- * Who makes room for one more: what is to be said comes with the connection, so whoever has waited longest will hardly say it. A
- * user with half of all takes from itself; else it is the turn of one who has several. NULL: there is room.
+ * Who makes room for one more: what is to be said comes with the connection, so whoever has waited
+ * longest will hardly say it. A user with half of all takes from itself; else it is the turn of one
+ * who has several. NULL: there is room.
  */
 static struct connection *in_the_way(const struct server *server, uint32_t uid)
 {

@@ -21,8 +21,8 @@
  *	 "config":{"file":"...","store.ring_size":"1048576",...},"gates":["acme.shop 5 0x0 set"],
  *	 "missing":[{"feature":"eBPF","why":"..."}]}
  *
- * New members may come at any place. What it takes to look into each ring is spent once a second, however many users ask;
- * root and the recorder's own user get fresh figures.
+ * New members may come at any place. What it takes to look into each ring is spent once a second,
+ * however many users ask; root and the recorder's own user get fresh figures.
  */
 #ifndef RECORDER_DAEMON_STATUS_H
 #define RECORDER_DAEMON_STATUS_H

@@ -56,7 +56,8 @@ struct writers {
 	uint64_t bytes;		     /* of the living's rings */
 	uint64_t waiting_bytes;	     /* of the dead's */
 	int watch;		     /* inotify of ring_dir, -1: none */
-	int sizes;		     /* the same for writes to files there: rings are mapped, so nobody writes but us */
+	/* the same for writes to files there: rings are mapped, so nobody writes but us */
+	int sizes;
 	struct loop_source *sizes_source;
 	struct loop_timer poll, check;
 	bool polling;
@@ -86,8 +87,9 @@ void writers_remove(struct writer *writer); /* from the table; the file is the c
 struct writer *writers_find(struct daemon *daemon, const char *name);
 
 /*
- * Rings of this process from before it ran another program: their end has come. Its memory map would say, too, but may be as
- * long as it likes, and reading it waits for whatever its threads wait for.
+ * Rings of this process from before it ran another program: their end has come. Its memory map
+ * would say, too, but may be as long as it likes, and reading it waits for whatever its threads
+ * wait for.
  */
 void writers_end_abandoned(struct daemon *daemon, uint32_t pid);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writers_size.c - the size of a ring is ours to decide: what a client adds goes again, what it cuts off is gone. Once for each
- * ring it is said. See writers.h.
+ * writers_size.c - the size of a ring is ours to decide: what a client adds goes again, what it
+ * cuts off is gone. Once for each ring it is said. See writers.h.
  *
- * Writers map their rings; whoever calls write, ftruncate or fallocate on one is up to something, and the kernel tells us.
- * How often is the client's choice, so that nothing is read out of what it tells: it makes us look at all sizes, ten times a
- * second at most. Without being told we look now and then.
+ * Writers map their rings; whoever calls write, ftruncate or fallocate on one is up to something,
+ * and the kernel tells us. How often is the client's choice, so that nothing is read out of what it
+ * tells: it makes us look at all sizes, ten times a second at most. Without being told we look now
+ * and then.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -36,9 +36,10 @@
  *	FLIGHTREC_RUNTIME_DIR	where the daemon's socket is, instead of /run/flightrec
  *	FLIGHTREC_RING_DIR	make the ring here, on a DAX mount for example, and ask no daemon
  *
- * After fork, the child has no ring; its first event makes one (that call blocks), or one that comes a second later where that
- * failed. After vfork, until exec, events go to the parent's ring as the parent's thread. exec ends the ring in order only if
- * flightrec_unregister() was called; exit() and a return from main always do.
+ * After fork, the child has no ring; its first event makes one (that call blocks), or one that
+ * comes a second later where that failed. After vfork, until exec, events go to the parent's ring
+ * as the parent's thread. exec ends the ring in order only if flightrec_unregister() was called;
+ * exit() and a return from main always do.
  */
 #ifndef FLIGHTREC_FLIGHTREC_H
 #define FLIGHTREC_FLIGHTREC_H
@@ -63,12 +64,13 @@ extern "C" {
 /*
  * Levels: the lower, the graver. A gate set to a level lets this and all graver ones pass.
  *
- * FLIGHTREC_CRITICAL survives a power cut, too: the call that records returns when the event is on the medium. It blocks for a
- * write to the disk, that is for some 100 us to 50 ms, and longer when the disk is busy; the first one in a process writes
- * the whole ring (2 MiB). It is for what happens rarely and must be known afterwards - a failed invariant, a
- * shutdown for heat - and not for anything in a loop, under a lock that others want, or at real-time priority. All other levels
- * cost what they cost without it, and survive a power cut up to the last write-back: with flightrecd at most 100 ms,
- * unless it is told otherwise; without it, up to the kernel's own (30 s).
+ * FLIGHTREC_CRITICAL survives a power cut, too: the call that records returns when the event is on
+ * the medium. It blocks for a write to the disk, that is for some 100 us to 50 ms, and longer when
+ * the disk is busy; the first one in a process writes the whole ring (2 MiB). It is for what
+ * happens rarely and must be known afterwards - a failed invariant, a shutdown for heat - and not
+ * for anything in a loop, under a lock that others want, or at real-time priority. All other levels
+ * cost what they cost without it, and survive a power cut up to the last write-back: with
+ * flightrecd at most 100 ms, unless it is told otherwise; without it, up to the kernel's own, 30 s.
  */
 #define FLIGHTREC_CRITICAL 1
 #define FLIGHTREC_ERROR	   2
@@ -114,8 +116,8 @@ extern FLIGHTREC_API const volatile uint64_t flightrec_gate_off; /* zero: nothin
  * Makes the provider known and opens its gate: to the level that the daemon or $FLIGHTREC_LEVEL (0..5 or a name) says,
  * else FLIGHTREC_INFO and all keywords. The first registration in a process makes its ring. Counted: register and
  * unregister pair up. 0; -EINVAL the GUID or the version of the struct is wrong; -ENOSPC 64 providers are there already;
- * or why no ring could be made (-EACCES, -ENOSPC ...): recording is then off, and the program need not care; another
- * call tries again, at most once a second.
+ * or why no ring could be made (-EACCES, -ENOSPC ...): recording is then off, and the program need
+ * not care; another call tries again, at most once a second.
  * Blocks (makes a file, asks the daemon, at most 250 ms). Not for signal handlers. Any thread.
  */
 FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider);
@@ -201,10 +203,11 @@ FLIGHTREC_API void *flightrec_reserve(struct flightrec_slot *slot, struct flight
 /* Makes the record valid: from its return on, it survives the process. 0. Wait-free; safe in a signal handler. */
 FLIGHTREC_API int flightrec_commit(struct flightrec_slot *slot);
 /*
- * The same, and returns when the record, and what is needed to read it, is on the medium: from its return on, it survives a power
- * cut as well, as FLIGHTREC_CRITICAL does by itself. 0, or what the medium said (-EIO ...): the event is recorded and survives the
- * process, a power cut may take it. A disk that says too early that it has written can't be helped; a ring on a file system
- * in memory survives no power cut. Blocks for a write to the disk; safe in a signal handler.
+ * The same, and returns when the record, and what is needed to read it, is on the medium: from its
+ * return on, it survives a power cut as well, as FLIGHTREC_CRITICAL does by itself. 0, or what the
+ * medium said (-EIO ...): the event is recorded and survives the process, a power cut may take it.
+ * A disk that says too early that it has written can't be helped; a ring on a file system in memory
+ * survives no power cut. Blocks for a write to the disk; safe in a signal handler.
  */
 FLIGHTREC_API int flightrec_commit_durable(struct flightrec_slot *slot);
 /* Gives the space back: no event. It is not a loss. Wait-free; safe in a signal handler. */
@@ -218,8 +221,9 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
  * where FIELDS(F) lists F(type, name, "unit") for each field: u8 u16 u32 u64 i8 i16 i32 i64 f64, str and json
  * (const char *, NULL counts as ""), bytes (two arguments: pointer and size). json is taken on trust here; what is not
  * sure to be JSON goes through flightrec_json(). Returns 1 recorded, 0 the gate is shut, -ENOBUFS lost (and counted).
- * Wait-free; safe in a signal handler. 1 to 32 fields. Level FLIGHTREC_CRITICAL, a constant here, blocks until it is on the
- * medium; then any other negative value is flightrec_commit_durable()'s: recorded, and a power cut may take it.
+ * Wait-free; safe in a signal handler. 1 to 32 fields. Level FLIGHTREC_CRITICAL, a constant here,
+ * blocks until it is on the medium; then any other negative value is flightrec_commit_durable()'s:
+ * recorded, and a power cut may take it.
  */
 #define FLIGHTREC_EVENT(provider_, name_, level_, keywords_, FIELDS_)                                     \
 	static const struct flightrec_field flightrec_fields_##name_[] = {                                \
@@ -262,8 +266,8 @@ FLIGHTREC_API void flightrec_discard(struct flightrec_slot *slot);
 /* ------------------------------------------------------------------ messages */
 
 /*
- * A text of `size` bytes as an event "fr.text" of the provider. Returns as emit does. Wait-free, unless at FLIGHTREC_CRITICAL (the
- * next two likewise); safe in a signal handler.
+ * A text of `size` bytes as an event "fr.text" of the provider. Returns as emit does. Wait-free,
+ * unless at FLIGHTREC_CRITICAL (the next two likewise); safe in a signal handler.
  */
 FLIGHTREC_API int flightrec_text(struct flightrec_provider *provider, int level, uint32_t session, const char *text, size_t size);
 /* The same, formatted as printf does, cut at 1023 bytes. As safe in a signal handler as vsnprintf is. */
@@ -293,9 +297,10 @@ FLIGHTREC_API int flightrec_session_end(struct flightrec_provider *provider, uin
 
 /*
  * Records a fatal signal (SEGV, BUS, FPE, ILL, ABRT, SYS, TRAP; not one that is sent and was ignored) as the event
- * "fr.crash", at FLIGHTREC_CRITICAL: signal, code, fault address, registers, raw backtrace, thread name; then hands on to the handler that was there
- * before, or dies of the signal as it would have. Runs on its own stack in the calling thread (64 KiB; a signal stack below
- * 32 KiB is replaced); a thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
+ * "fr.crash", at FLIGHTREC_CRITICAL: signal, code, fault address, registers, raw backtrace, thread
+ * name; then hands on to the handler that was there before, or dies of the signal as it would have.
+ * Runs on its own stack in the calling thread (64 KiB; a signal stack below 32 KiB is replaced); a
+ * thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
  * of times. Not for signal handlers. Inherited by fork.
  */
 FLIGHTREC_API int flightrec_record_crashes(void);
