@@ -24,7 +24,8 @@ static bool same_content(int a, int b)
 	 * What a pseudo file system says of sizes may be 0: compare what can be read. Not a
 	 * terabyte of nothing: that takes longer than a worker may, and every other ring waits.
 	 */
-	if (fstat(a, &one) < 0 || fstat(b, &other) < 0 || (one.st_size && other.st_size && one.st_size != other.st_size) ||
+	if (fstat(a, &one) < 0 || fstat(b, &other) < 0 ||
+	    (one.st_size && other.st_size && one.st_size != other.st_size) ||
 	    (uint64_t)one.st_size > COPY_MAX)
 		return false;
 	for (;;) {

@@ -92,7 +92,8 @@ static int restore_identities(struct run *run)
 			struct mended *mended;
 			struct fr_found found;
 
-			error = fr_vouch_restore(run->recover->state_dir, list.item[i].dir, list.item[i].name);
+			error = fr_vouch_restore(run->recover->state_dir, list.item[i].dir,
+						 list.item[i].name);
 			if (error <= 0)
 				continue;
 			mended = malloc(sizeof(*mended));
@@ -181,7 +182,9 @@ static int take_rings(struct run *run)
 
 			snprintf(mark, sizeof(mark), "ring-%.180s", list.item[i].name);
 			fr_attempt_read(run->spool, mark, &earlier);
-			error = earlier.unfinished || earlier.signal ? take_later(run, &list.item[i]) : take_ring(run, &list.item[i]);
+			error = earlier.unfinished || earlier.signal
+					? take_later(run, &list.item[i])
+					: take_ring(run, &list.item[i]);
 		}
 		fr_evidence_done(&list);
 	}

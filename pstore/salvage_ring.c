@@ -169,7 +169,8 @@ static int judge(struct ring *ring, const struct fr_attempt *earlier, uint64_t l
 		read_limits(ring->fd, &super, limit);
 	else
 		drain = false;
-	error = fr_image_open_known(ring->fd, ring->flags & FR_SALVAGE_DRAIN ? FR_IMAGE_LIVE : 0, known ? &vouched : NULL, ret_image);
+	error = fr_image_open_known(ring->fd, ring->flags & FR_SALVAGE_DRAIN ? FR_IMAGE_LIVE : 0,
+				    known ? &vouched : NULL, ret_image);
 	FR_TESTPOINT("ring-judged");
 	fr_attempt_end(ring->spool, ring->mark);
 	if (error < 0)
@@ -245,7 +246,8 @@ static int salvage(struct ring *ring)
 	error = judge(ring, &earlier, limit, &image);
 	if (error < 0)
 		return unreadable(ring, error);
-	if (!(ring->flags & (FR_SALVAGE_DRAIN | FR_SALVAGE_DEAD)) && fr_image_meta_damage(image) & 1 && may_be_alive(ring, image))
+	if (!(ring->flags & (FR_SALVAGE_DRAIN | FR_SALVAGE_DEAD)) &&
+	    fr_image_meta_damage(image) & 1 && may_be_alive(ring, image))
 		error = leave(ring, FR_FATE_ALIVE, 0, "");
 	else if (named_id(ring->name, id) && memcmp(id, fr_image_super(image)->ring_id, 16))
 		error = set_aside(ring, "it claims to be another ring than the one its file was made for");

@@ -42,8 +42,10 @@ int fr_db_error(int code)
 /* What the kernel said, where SQLite says only that it said no: a full disk is not a broken one. */
 static int error_of(sqlite3 *db, int code)
 {
-	int primary = code & 0xff, error = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+	int primary = code & 0xff, error = 0;
 
+	if (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN)
+		error = sqlite3_system_errno(db);
 	return error && error != ENOENT ? -error : fr_db_error(code);
 }
 

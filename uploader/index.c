@@ -286,7 +286,8 @@ out:
 /* ------------------------------------------------------------------ update */
 
 /* Rows of segments that are gone from the spool, or are no longer the file that was read. */
-static int find_gone(struct fr_index *index, const struct fr_index_files *files, int64_t **ret_ids, size_t *ret_count)
+static int find_gone(struct fr_index *index, const struct fr_index_files *files, int64_t **ret_ids,
+		     size_t *ret_count)
 {
 	int64_t *ids = NULL;
 	size_t count = 0, room = 0;
@@ -348,7 +349,8 @@ static int is_known(sqlite3_stmt *known, const char *name)
 	return r;
 }
 
-static int ingest_one(struct fr_index *index, struct fr_ingest *ingest, const struct fr_index_file *file, struct fr_index_stats *stats)
+static int ingest_one(struct fr_index *index, struct fr_ingest *ingest,
+		      const struct fr_index_file *file, struct fr_index_stats *stats)
 {
 	int r = fr_trial_begin(index, file->name);
 
@@ -384,7 +386,8 @@ static int measure(struct round *round, const struct fr_index_files *files)
 }
 
 /* The segments that are new. Those that were begun often and never finished come in a second round: `late`. */
-static int ingest_round(struct fr_index *index, struct round *round, const struct fr_index_files *files, bool late, struct fr_index_stats *stats)
+static int ingest_round(struct fr_index *index, struct round *round,
+			const struct fr_index_files *files, bool late, struct fr_index_stats *stats)
 {
 	int r = 0;
 
@@ -417,7 +420,8 @@ static int ingest_round(struct fr_index *index, struct round *round, const struc
 	return r;
 }
 
-static int ingest_new(struct fr_index *index, const struct fr_index_files *files, struct fr_index_stats *stats)
+static int ingest_new(struct fr_index *index, const struct fr_index_files *files,
+		      struct fr_index_stats *stats)
 {
 	struct round round = { 0 };
 	FR_STMT known = NULL;

@@ -128,7 +128,8 @@ static int emit_pairs(struct emit *emit, char **pairs, int count)
 	if (!payload)
 		return -ENOBUFS;
 	fr_encode(value, (unsigned)count, payload);
-	result = emit->level == FLIGHTREC_CRITICAL ? flightrec_commit_durable(&slot) : flightrec_commit(&slot);
+	result = emit->level == FLIGHTREC_CRITICAL ? flightrec_commit_durable(&slot)
+						   : flightrec_commit(&slot);
 	emit->done += result == 0;
 	return result;
 }
@@ -213,7 +214,9 @@ static int record(struct emit *emit, char **rest, int count)
 	if (result > 0)
 		return result;
 	if (result < 0 && result != -ENOBUFS)
-		return fr_fail("recorded, but not on the disk yet: %s; a power cut may still take it", fr_why(result));
+		return fr_fail(
+			"recorded, but not on the disk yet: %s; a power cut may still take it",
+			fr_why(result));
 	if (result < 0)
 		return fr_fail("could not be recorded: it is larger than the ring takes; FLIGHTREC_RING_SIZE=4M makes a larger one");
 	if (emit->shut)

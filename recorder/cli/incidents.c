@@ -77,7 +77,8 @@ static void put_lost(struct fr_out *out, const struct fr_incident *incident)
 }
 
 /* id  time  boot  who  cause, and on a second line what is left of it */
-static void put_line(struct fr_out *out, const struct fr_incident *incident, bool utc, const struct fr_term *term)
+static void put_line(struct fr_out *out, const struct fr_incident *incident, bool utc,
+		     const struct fr_term *term)
 {
 	const char *plain = fr_paint(term, FR_PLAIN);
 	char number[32];
@@ -92,8 +93,10 @@ static void put_line(struct fr_out *out, const struct fr_incident *incident, boo
 		fr_out_printf(out, "[%" PRIu32 "]", incident->pid);
 	fr_out_printf(out, "  %s", fr_paint(term, FR_RED));
 	fr_out_escaped(out, incident->cause, strlen(incident->cause));
-	fr_out_printf(out, "%s\n%14s%sevidence: %s; %s event%s kept", plain, "", fr_paint(term, FR_DIM), incident->evidence,
-		      fr_count_text(number, incident->recovered), incident->recovered == 1 ? "" : "s");
+	fr_out_printf(out, "%s\n%14s%sevidence: %s; %s event%s kept", plain, "",
+		      fr_paint(term, FR_DIM), incident->evidence,
+		      fr_count_text(number, incident->recovered),
+		      incident->recovered == 1 ? "" : "s");
 	put_lost(out, incident);
 	fr_out_printf(out, "%s\n", plain);
 }

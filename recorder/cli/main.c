@@ -118,8 +118,9 @@ const char *fr_why(int error)
 int fr_nothing_recorded(const char *state)
 {
 	if (geteuid() && strcmp(state, MACHINE_STATE) && access(MACHINE_STATE, F_OK) == 0)
-		fr_error("nothing is recorded yet in %s; what this machine records is in %s, for root and its group", state,
-			 MACHINE_STATE);
+		fr_error(
+			"nothing is recorded yet in %s; what this machine records is in %s, for root and its group",
+			state, MACHINE_STATE);
 	else
 		fr_error("nothing is recorded yet in %s; `flightrec emit hello` records something", state);
 	return FR_EXIT_NOTHING;

@@ -53,10 +53,12 @@ static void draw(void)
 		snprintf(of, sizeof(of), " of %s", amount(b, total));
 		if (done && done < total)
 			snprintf(left, sizeof(left), ", %s left",
-				 fr_duration_short(b, (uint64_t)((double)ns / (double)done * (double)(total - done))));
+				 fr_duration_short(b, (uint64_t)((double)ns / (double)done *
+								 (double)(total - done))));
 	}
-	size = snprintf(line, sizeof(line), "\r%s %s%s%s%s%s, %s%s", progress.what, bar, *bar ? " " : "", amount(a, done), of,
-			units[progress.unit], fr_duration_short(time, ns), left);
+	size = snprintf(line, sizeof(line), "\r%s %s%s%s%s%s, %s%s", progress.what, bar,
+			*bar ? " " : "", amount(a, done), of, units[progress.unit],
+			fr_duration_short(time, ns), left);
 	if ((size_t)size >= sizeof(line) - 4)
 		size = (int)sizeof(line) - 4;
 	if ((unsigned)size > columns) /* \r takes no column, and the last one stays free */

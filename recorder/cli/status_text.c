@@ -104,28 +104,37 @@ static void daemon_part(const struct status *status, const struct fr_term *term,
  * What a power cut takes, as the daemon has measured it. Whoever has no disk to wait for has
  * nothing to say.
  */
-static void power_line(const struct status *status, const struct store_status *store, const struct fr_term *term, struct fr_out *out)
+static void power_line(const struct status *status, const struct store_status *store,
+		       const struct fr_term *term, struct fr_out *out)
 {
 	char path[FR_PATH_MAX], text[32];
-	const char *theirs = fr_look_first(fr_look(status->daemon, "stores")), *sync = fr_look(theirs, "sync");
+	const char *theirs = fr_look_first(fr_look(status->daemon, "stores")),
+		   *sync = fr_look(theirs, "sync");
 	bool ours = strcmp(fr_look_string(fr_look(theirs, "path"), path, sizeof(path)), store->path) == 0;
 
 	if (strcmp(store->tier, "file") != 0)
 		return;
 	fr_out_printf(out, "           %s", fr_paint(term, FR_DIM));
 	if (!ours || !fr_look(sync, "window_ns")) {
-		fr_out_printf(out, "nobody syncs: a power cut takes what the kernel has not written back (30 s)%s\n",
-			      fr_paint(term, FR_PLAIN));
+		fr_out_printf(
+			out,
+			"nobody syncs: a power cut takes what the kernel has not written back (30 s)%s\n",
+			fr_paint(term, FR_PLAIN));
 		return;
 	}
-	fr_out_printf(out, "a power cut takes the last %s", fr_duration_text(text, fr_look_number(fr_look(sync, "window_ns"))));
-	fr_out_printf(out, " (measured; at worst %s)", fr_duration_text(text, fr_look_number(fr_look(sync, "worst_window_ns"))));
+	fr_out_printf(out, "a power cut takes the last %s",
+		      fr_duration_text(text, fr_look_number(fr_look(sync, "window_ns"))));
+	fr_out_printf(out, " (measured; at worst %s)",
+		      fr_duration_text(text, fr_look_number(fr_look(sync, "worst_window_ns"))));
 	if (fr_look_number(fr_look(sync, "held")))
-		fr_out_printf(out, "; %s syncs held back by sync_rate", fr_count_text(text, fr_look_number(fr_look(sync, "held"))));
+		fr_out_printf(out, "; %s syncs held back by sync_rate",
+			      fr_count_text(text, fr_look_number(fr_look(sync, "held"))));
 	fr_out_printf(out, "%s\n", fr_paint(term, FR_PLAIN));
 	if (fr_look_true(fr_look(sync, "failing")))
-		fr_out_printf(out, "           %sthe disk refuses%s: the daemon's log says which ring and why\n", fr_paint(term, FR_RED),
-			      fr_paint(term, FR_PLAIN));
+		fr_out_printf(
+			out,
+			"           %sthe disk refuses%s: the daemon's log says which ring and why\n",
+			fr_paint(term, FR_RED), fr_paint(term, FR_PLAIN));
 }
 
 static void stores_part(const struct status *status, const struct fr_term *term, struct fr_out *out)

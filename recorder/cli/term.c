@@ -99,7 +99,8 @@ void fr_term_write_wrapped(const struct fr_term *term, const struct fr_out *out,
 	}
 	for (const char *line = out->data, *end = line + out->size; line < end;) {
 		const char *newline = memchr(line, '\n', (size_t)(end - line));
-		size_t size = newline ? (size_t)(newline - line) : (size_t)(end - line), columns = term->columns, first = indent;
+		size_t size = newline ? (size_t)(newline - line) : (size_t)(end - line),
+		       columns = term->columns, first = indent;
 
 		while ((at = break_of(line, size, columns, first)) != SIZE_MAX) {
 			fr_out_add(&wrapped, line, at);

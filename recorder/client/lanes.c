@@ -220,7 +220,8 @@ static void move_ends(uint64_t here)
 }
 
 /* A shared lane that this thread holds: true when it was jumped away from. `dropped` was being moved then. */
-static bool lane_was_left(const struct fr_client_lane *lane, const struct fr_client_lane *dropped, uint64_t here)
+static bool lane_was_left(const struct fr_client_lane *lane, const struct fr_client_lane *dropped,
+			  uint64_t here)
 {
 	return lane == dropped || !lane->lane.busy || frame_is_gone(lane->lane.busy, here);
 }
@@ -249,7 +250,8 @@ struct fr_client_lane *fr_lanes_borrow(struct fr_client *client, uint64_t here)
 		struct fr_client_lane *lane = &client->lane[client->own_count + i];
 		uint32_t holder = fr_load_relaxed(&lane->holder);
 
-		if (holder == tid ? alone && lane_was_left(lane, dropped, here) : holder && holder_is_gone(holder))
+		if (holder == tid ? alone && lane_was_left(lane, dropped, here)
+				  : holder && holder_is_gone(holder))
 			if (borrow(lane, holder, tid, alone))
 				return lane;
 	}

@@ -137,7 +137,8 @@ void fr_client_make_room(const char *rings, const char *state, uint64_t needed, 
 	/* one at a time, or a loss is named twice; until close */
 	if (look(dir, &oldest) + needed > most && oldest.name[0] && fr_host_lock(dir)) {
 		/* what can't be named stays: an unnamed loss would be worse than a full disk, which is reported */
-		while (look(dir, &oldest) + needed > most && oldest.name[0] && name_loss(dir, state, &oldest) == 0) {
+		while (look(dir, &oldest) + needed > most && oldest.name[0] &&
+		       name_loss(dir, state, &oldest) == 0) {
 			if (unlinkat(dir, oldest.name, 0) < 0)
 				break;
 			FR_TESTPOINT("room-made");

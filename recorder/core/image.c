@@ -139,7 +139,8 @@ static void settle_owners(const struct fr_image *image, struct fr_lane_info *inf
 	}
 }
 
-static int read_lane(struct fr_image *image, const struct fr_source *source, uint32_t lane, unsigned char *data)
+static int read_lane(struct fr_image *image, const struct fr_source *source, uint32_t lane,
+		     unsigned char *data)
 {
 	struct lane_view *view = &image->lanes[lane];
 	uint64_t at = fr_super_lane_offset(&image->super, lane), size = fr_super_lane_data(&image->super);

@@ -54,7 +54,8 @@ static void terminate(struct frm_super *super)
 	super->creator[sizeof(super->creator) - 1] = '\0';
 }
 
-int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b, const struct frm_super *rebuilt)
+int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b,
+			const struct frm_super *rebuilt)
 {
 	const struct frm_meta *copy[2] = { (const struct frm_meta *)a, (const struct frm_meta *)b };
 	int checked[2] = { fr_super_check(&copy[0]->super), fr_super_check(&copy[1]->super) };

@@ -96,14 +96,15 @@ int fr_image_rebuild_super(const struct fr_source *source, struct frm_super *ret
  * The superblock that two damaged copies are of, if it can be made of both, and is one of the ring
  * that was rebuilt.
  */
-bool fr_image_mend_super(const struct frm_super *a, const struct frm_super *b, const struct frm_super *rebuilt,
-			 struct frm_super *ret_super);
+bool fr_image_mend_super(const struct frm_super *a, const struct frm_super *b,
+			 const struct frm_super *rebuilt, struct frm_super *ret_super);
 
 /*
  * Merges copy B's entries into copy A's where A's are damaged, checks what the superblock says.
  * `rebuilt`: stands in for the superblock when neither copy's holds.
  */
-int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b, const struct frm_super *rebuilt);
+int fr_image_merge_meta(struct fr_image *image, const unsigned char *a, const unsigned char *b,
+			const struct frm_super *rebuilt);
 int fr_image_parse_meta(struct fr_image *image);
 int fr_image_read_segment(struct fr_image *image, size_t size);
 

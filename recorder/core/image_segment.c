@@ -156,7 +156,9 @@ static int tell_shortage(struct fr_image *image, const uint64_t shortage[FRM_LAN
 	for (uint32_t i = 0; i <= image->super.lane_count && missing && r == 0; i++) {
 		bool known = i < image->super.lane_count;
 		uint64_t count = known && shortage[i] < missing ? shortage[i] : missing;
-		struct fr_loss loss = { .lane = known ? i : FRM_LANE_NONE, .cause = FRM_LOSS_DAMAGED, .count = count };
+		struct fr_loss loss = { .lane = known ? i : FRM_LANE_NONE,
+					.cause = FRM_LOSS_DAMAGED,
+					.count = count };
 
 		missing -= count;
 		if (count)
@@ -205,6 +207,11 @@ static void read_chunk_text(struct fr_image *image, const struct frm_chunk *chun
 							   .size = size - sizeof(name_len) - name_len };
 }
 
+static uint64_t sealed_records(const unsigned char *bytes, uint64_t end)
+{
+	return ((const struct frm_seal *)(bytes + end + sizeof(struct frm_chunk)))->records;
+}
+
 int fr_image_read_segment(struct fr_image *image, size_t size)
 {
 	const struct frm_segment *segment = (const struct frm_segment *)image->bytes;
@@ -251,7 +258,7 @@ int fr_image_read_segment(struct fr_image *image, size_t size)
 	if (r == 0 && !image->meta)
 		r = -EBADMSG;
 	if (r == 0)
-		r = tell_shortage(image, shortage, ((const struct frm_seal *)(image->bytes + end + sizeof(struct frm_chunk)))->records);
+		r = tell_shortage(image, shortage, sealed_records(image->bytes, end));
 	for (size_t i = 0; r == 0 && i < image->super.lane_count; i++) { /* without a chunk: it had nothing */
 		image->lanes[i].info.readable = true;
 		image->lanes[i].info.data_size = fr_super_lane_data(&image->super);

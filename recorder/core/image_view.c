@@ -108,7 +108,9 @@ const struct fr_event_desc *fr_image_event_desc(const struct fr_image *image, si
 
 const struct fr_event_desc *fr_image_event_desc_by_id(const struct fr_image *image, uint16_t id)
 {
-	return id < image->desc_ids && image->desc_by_id[id] ? &image->descs[image->desc_by_id[id] - 1] : NULL;
+	return id < image->desc_ids && image->desc_by_id[id]
+		       ? &image->descs[image->desc_by_id[id] - 1]
+		       : NULL;
 }
 
 size_t fr_image_session_count(const struct fr_image *image)

@@ -48,7 +48,8 @@ static inline void fr_testpoint(const char *name)
 	if (strstr(wanted, ":usr1"))
 		raise(SIGUSR1);
 	else
-		kill(getpid(), strstr(wanted, ":stop") ? SIGSTOP : strstr(wanted, ":abort") ? SIGABRT : SIGKILL);
+		kill(getpid(), strstr(wanted, ":stop") ? SIGSTOP :
+			       strstr(wanted, ":abort") ? SIGABRT : SIGKILL);
 }
 
 #define FR_TESTPOINT(name) fr_testpoint(name)

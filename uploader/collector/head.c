@@ -106,7 +106,8 @@ static bool take_kind(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 	const char *keywords;
 	char *end;
 
-	if (!get_int(stmt, 1, 0, (int64_t)head->providers - 1, &kind->provider) || !get_text(stmt, 2, NAME_BYTES_MAX, &kind->name) ||
+	if (!get_int(stmt, 1, 0, (int64_t)head->providers - 1, &kind->provider) ||
+	    !get_text(stmt, 2, NAME_BYTES_MAX, &kind->name) ||
 	    !get_int(stmt, 3, 0, 5, &kind->level) || sqlite3_column_type(stmt, 4) != SQLITE_TEXT)
 		return false;
 	keywords = (const char *)sqlite3_column_text(stmt, 4);
@@ -121,9 +122,12 @@ static bool take_process(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 {
 	struct fr_head_process *process = &head->process[i];
 
-	return get_int(stmt, 1, 0, UINT32_MAX, &process->pid) && get_int(stmt, 2, 0, UINT32_MAX, &process->ppid) &&
-	       get_int(stmt, 3, 0, UINT32_MAX, &process->uid) && get_int(stmt, 4, 0, UINT32_MAX, &process->gid) &&
-	       get_int(stmt, 5, 0, INT64_MAX, &process->start_ns) && get_text(stmt, 6, NAME_BYTES_MAX, &process->comm) &&
+	return get_int(stmt, 1, 0, UINT32_MAX, &process->pid) &&
+	       get_int(stmt, 2, 0, UINT32_MAX, &process->ppid) &&
+	       get_int(stmt, 3, 0, UINT32_MAX, &process->uid) &&
+	       get_int(stmt, 4, 0, UINT32_MAX, &process->gid) &&
+	       get_int(stmt, 5, 0, INT64_MAX, &process->start_ns) &&
+	       get_text(stmt, 6, NAME_BYTES_MAX, &process->comm) &&
 	       get_text(stmt, 7, NAME_BYTES_MAX, &process->cgroup);
 }
 
@@ -131,7 +135,8 @@ static bool take_session(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
 {
 	int64_t number;
 
-	return get_int(stmt, 1, 0, UINT16_MAX, &number) && get_text(stmt, 2, NAME_BYTES_MAX, &head->session[i]);
+	return get_int(stmt, 1, 0, UINT16_MAX, &number) &&
+	       get_text(stmt, 2, NAME_BYTES_MAX, &head->session[i]);
 }
 
 static bool take_range(struct fr_head *head, size_t i, sqlite3_stmt *stmt)
@@ -227,7 +232,8 @@ static int read_scalars(const struct reader *reader)
 		return broken(reader, "header: created_ns or boot_seq is missing or no integer");
 	if (!get_int(stmt, 7, 1, INT64_MAX, &head->events))
 		return broken(reader, "header: \"events\" is not an integer of at least 1");
-	if (!get_text(stmt, 8, NAME_BYTES_MAX, &head->host) || !get_text(stmt, 9, NAME_BYTES_MAX, &head->agent))
+	if (!get_text(stmt, 8, NAME_BYTES_MAX, &head->host) ||
+	    !get_text(stmt, 9, NAME_BYTES_MAX, &head->agent))
 		return broken(reader, "header: host or agent is missing or too long");
 	return 0;
 }
