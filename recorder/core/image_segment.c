@@ -207,9 +207,13 @@ static void read_chunk_text(struct fr_image *image, const struct frm_chunk *chun
 							   .size = size - sizeof(name_len) - name_len };
 }
 
+/* As the seal says, but no more than there is room for: its checksum holds whoever wrote it. */
 static uint64_t sealed_records(const unsigned char *bytes, uint64_t end)
 {
-	return ((const struct frm_seal *)(bytes + end + sizeof(struct frm_chunk)))->records;
+	const struct frm_seal *seal = (const struct frm_seal *)(bytes + end + sizeof(struct frm_chunk));
+	uint64_t room = end / sizeof(struct frm_record);
+
+	return seal->records < room ? seal->records : room;
 }
 
 int fr_image_read_segment(struct fr_image *image, size_t size)

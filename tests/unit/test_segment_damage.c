@@ -249,6 +249,24 @@ TEST(test_I19_a_segment_with_something_behind_its_seal_is_none)
 	free(longer);
 }
 
+TEST(test_I8_a_seal_that_lies_invents_no_more_than_there_is_room_for)
+{
+	unsigned char *lying = malloc(size);
+	struct frm_seal *seal = (struct frm_seal *)(lying + size - sizeof(*seal));
+	struct frm_chunk *chunk = (struct frm_chunk *)seal - 1;
+	struct fr_image *image;
+
+	memcpy(lying, bytes, size);
+	seal->records = UINT64_MAX;
+	chunk->crc = fr_check_crc(NULL, chunk, chunk->size, offsetof(struct frm_chunk, crc));
+	assert_int_equal(fr_image_from_memory(lying, size, 0, &image), 0);
+	assert_int_equal(missing(image), 0);
+	for (size_t i = 0; i < fr_image_loss_count(image); i++)
+		assert_true(fr_image_loss(image, i)->count < size);
+	fr_image_close(image);
+	free(lying);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_I9_what_two_damaged_neighbours_hide_is_counted),
 		cmocka_unit_test(test_I19_no_prefix_of_a_segment_is_a_segment),
 		cmocka_unit_test(test_I19_a_segment_with_something_behind_its_seal_is_none),
+		cmocka_unit_test(test_I8_a_seal_that_lies_invents_no_more_than_there_is_room_for),
 	};
 
 	return cmocka_run_group_tests_name("whole meta", tests, setup, teardown) +
