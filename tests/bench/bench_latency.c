@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_latency.c - how long single events take: p50, p99 and p99.9 over all of them, each one timed by itself.
+ * bench_latency.c - how long single events take: p50, p99 and p99.9 over all of them, each one
+ * timed by itself.
  *
  *	bench_latency THREADS PAYLOAD hot|cold [EVENTS]
  *
- * The event has PAYLOAD bytes. Around each, the time-stamp counter is read, and the processor has to finish one before it begins the next;
- * what reading it twice costs (the median of as many empty pairs) is taken off. So an event costs more here than among others, and no
- * figure is finer than the counter's grain: what events cost that follow each other is bench_event's to tell. "cold": between two events
- * the thread walks over more memory than the caches near it hold, as a program does that records now and then. Prints one JSON object,
- * nanoseconds: of the slowest thread. x86-64 and arm64.
+ * The event has PAYLOAD bytes. Around each, the time-stamp counter is read, and the processor has
+ * to finish one before it begins the next; what reading it twice costs (the median of as many empty
+ * pairs) is taken off. So an event costs more here than among others, and no figure is finer than
+ * the counter's grain: what events cost that follow each other is bench_event's to tell. "cold":
+ * between two events the thread walks over more memory than the caches near it hold, as a program
+ * does that records now and then. Prints one JSON object, nanoseconds: of the slowest thread.
+ * x86-64 and arm64.
  */
 #include <flightrec/flightrec.h>
 
@@ -135,7 +138,9 @@ int main(int argc, char **argv)
 	calibrate();
 	pthread_barrier_init(&barrier, NULL, threads);
 	for (unsigned i = 0; i < threads; i++) {
-		t[i] = (struct bench_thread){ .barrier = &barrier, .loop = measure, .index = i, .count = count };
+		t[i] = (struct bench_thread) {
+			.barrier = &barrier, .loop = measure, .index = i, .count = count
+		};
 		pthread_create(&t[i].thread, NULL, thread_main, &t[i]);
 	}
 	for (unsigned i = 0; i < threads; i++) {
@@ -143,8 +148,9 @@ int main(int argc, char **argv)
 		if (result[i].p50 > result[slowest].p50)
 			slowest = i;
 	}
-	printf("{\"threads\":%u,\"payload_bytes\":%u,\"cache\":\"%s\",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f}\n", threads, payload,
-	       argv[3], result[slowest].p50, result[slowest].p99, result[slowest].p999);
+	printf("{\"threads\":%u,\"payload_bytes\":%u,\"cache\":\"%s\",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f}\n",
+	       threads, payload, argv[3], result[slowest].p50, result[slowest].p99,
+	       result[slowest].p999);
 	flightrec_get_status(&status);
 	if (status.lost) {
 		fprintf(stderr, "bench_latency: %llu events were lost\n", (unsigned long long)status.lost);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_peers.c - what else people use to have an event after a death: the same two u64 and 40-byte string, each as its own users would
- * write it. MODE says which:
+ * bench_peers.c - what else people use to have an event after a death: the same two u64 and 40-byte
+ * string, each as its own users would write it. MODE says which:
  *
  *	journal		sd_journal_send(3), to the journal daemon that answers on this machine
  *	syslog		syslog(3), to whoever reads /dev/log
@@ -30,7 +30,8 @@ static sqlite3_stmt *insert;
 static void to_file(unsigned thread, uint64_t first, uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++) {
-		fprintf(file, "order_id=%llu amount=%u customer=\"%s\"\n", (unsigned long long)i, thread, BENCH_TEXT);
+		fprintf(file, "order_id=%llu amount=%u customer=\"%s\"\n", (unsigned long long)i,
+			thread, BENCH_TEXT);
 		fflush(file);
 	}
 }
@@ -38,13 +39,15 @@ static void to_file(unsigned thread, uint64_t first, uint64_t count)
 static void to_buffer(unsigned thread, uint64_t first, uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++)
-		fprintf(file, "order_id=%llu amount=%u customer=\"%s\"\n", (unsigned long long)i, thread, BENCH_TEXT);
+		fprintf(file, "order_id=%llu amount=%u customer=\"%s\"\n", (unsigned long long)i,
+			thread, BENCH_TEXT);
 }
 
 static void to_syslog(unsigned thread, uint64_t first, uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++)
-		syslog(LOG_INFO, "order_id=%llu amount=%u customer=\"%s\"", (unsigned long long)i, thread, BENCH_TEXT);
+		syslog(LOG_INFO, "order_id=%llu amount=%u customer=\"%s\"", (unsigned long long)i,
+		       thread, BENCH_TEXT);
 }
 
 static void to_sqlite(unsigned thread, uint64_t first, uint64_t count)
@@ -66,9 +69,12 @@ static bool open_sqlite(const char *dir)
 
 	snprintf(path, sizeof(path), "%s/peer.db", dir);
 	return sqlite3_open(path, &db) == SQLITE_OK &&
-	       sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; CREATE TABLE paid(order_id, amount, customer)", NULL,
-			    NULL, NULL) == SQLITE_OK &&
-	       sqlite3_prepare_v2(db, "INSERT INTO paid VALUES(?, ?, ?)", -1, &insert, NULL) == SQLITE_OK;
+	       sqlite3_exec(
+		       db,
+		       "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; CREATE TABLE paid(order_id, amount, customer)",
+		       NULL, NULL, NULL) == SQLITE_OK &&
+	       sqlite3_prepare_v2(db, "INSERT INTO paid VALUES(?, ?, ?)", -1, &insert, NULL) ==
+		       SQLITE_OK;
 }
 
 static bool open_file(const char *dir)
@@ -84,8 +90,9 @@ static bool open_file(const char *dir)
 static void to_journal(unsigned thread, uint64_t first, uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++)
-		if (sd_journal_send("MESSAGE=paid", "PRIORITY=6", "ORDER_ID=%llu", (unsigned long long)i, "AMOUNT=%u", thread,
-				    "CUSTOMER=%s", BENCH_TEXT, NULL) < 0)
+		if (sd_journal_send("MESSAGE=paid", "PRIORITY=6", "ORDER_ID=%llu",
+				    (unsigned long long)i, "AMOUNT=%u", thread, "CUSTOMER=%s",
+				    BENCH_TEXT, NULL) < 0)
 			abort();
 }
 
@@ -100,14 +107,16 @@ static bool journal_is_there(void)
 static void to_qb(unsigned thread, uint64_t first, uint64_t count)
 {
 	for (uint64_t i = first; i < first + count; i++)
-		qb_log(LOG_INFO, "order_id=%llu amount=%u customer=\"%s\"", (unsigned long long)i, thread, BENCH_TEXT);
+		qb_log(LOG_INFO, "order_id=%llu amount=%u customer=\"%s\"", (unsigned long long)i,
+		       thread, BENCH_TEXT);
 }
 
 static bool open_qb(void)
 {
 	qb_log_init("bench", LOG_USER, LOG_EMERG);
 	qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
-	return qb_log_filter_ctl(QB_LOG_BLACKBOX, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*", LOG_DEBUG) == 0 &&
+	return qb_log_filter_ctl(QB_LOG_BLACKBOX, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*",
+				 LOG_DEBUG) == 0 &&
 	       qb_log_ctl(QB_LOG_BLACKBOX, QB_LOG_CONF_SIZE, 2 << 20) == 0 &&
 	       qb_log_ctl(QB_LOG_BLACKBOX, QB_LOG_CONF_ENABLED, QB_TRUE) == 0;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bpf_bench.c - what an eBPF event costs the task that causes it, and a source of events at a given rate. Needs root.
+ * bpf_bench.c - what an eBPF event costs the task that causes it, and a source of events at a given
+ * rate. Needs root.
  *
  *	bpf_bench cost		nanoseconds that kill() takes longer than with an empty eBPF program on the same tracepoint
  *	bpf_bench load RATE S	two tasks on two CPUs cause RATE sig.generate a second, together, for S seconds
  *
- * The event is sig.generate: a process sends itself a SIGTERM that it blocks. Once one is pending, others are recorded, too, but
- * nobody is woken for them at once ("quiet"); with the pending one taken back each time, the reader is woken ("urgent"). Empty
- * program, none and ours take turns; a burst fits into the buffer, which is read meanwhile on another CPU, so that no event is
- * cheap because it was dropped. One JSON object a line.
+ * The event is sig.generate: a process sends itself a SIGTERM that it blocks. Once one is pending,
+ * others are recorded, too, but nobody is woken for them at once ("quiet"); with the pending one
+ * taken back each time, the reader is woken ("urgent"). Empty program, none and ours take turns; a
+ * burst fits into the buffer, which is read meanwhile on another CPU, so that no event is cheap
+ * because it was dropped. One JSON object a line.
  */
 #include <errno.h>
 #include <poll.h>
@@ -167,13 +169,17 @@ static int cost(void)
 		close(link);
 		dropped = with_ours(&quiet, &urgent);
 		printf("{\"bench\":\"ebpf cost\",\"none_ns\":%.1f,\"empty_ns\":%.1f,\"quiet_ns\":%.1f,\"urgent_ns\":%.1f,\"dropped\":%llu}\n",
-		       none, empty, quiet - empty, urgent - empty_urgent, (unsigned long long)dropped);
+		       none, empty, quiet - empty, urgent - empty_urgent,
+		       (unsigned long long)dropped);
 		fflush(stdout);
 	}
 	return 0;
 }
 
-/* Causes its share in ticks of a millisecond, and leaves the CPU to others in between. Gives back how many. */
+/*
+ * Causes its share in ticks of a millisecond, and leaves the CPU to others in between. Gives back
+ * how many.
+ */
 static uint64_t cause(unsigned cpu, double rate, double seconds)
 {
 	pid_t self = getpid();
@@ -185,7 +191,8 @@ static uint64_t cause(unsigned cpu, double rate, double seconds)
 	start = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 	for (now = start; now < start + (uint64_t)(seconds * 1e9);) {
 		/* what is due by now; behind by more than a tick, the rest is not made up for */
-		uint64_t due = (uint64_t)((double)(now - start) * 1e-9 * rate), most = caused + (uint64_t)(rate * 4 * TICK_NS * 1e-9);
+		uint64_t due = (uint64_t)((double)(now - start) * 1e-9 * rate),
+			 most = caused + (uint64_t)(rate * 4 * TICK_NS * 1e-9);
 
 		for (due = due < most ? due : most; caused < due; caused++)
 			kill(self, SIGTERM);
@@ -221,7 +228,8 @@ static int load(double rate, double seconds)
 			die("a task that causes events", ECHILD);
 		all += one;
 	}
-	printf("{\"bench\":\"ebpf load\",\"events\":%llu,\"seconds\":%.2f}\n", (unsigned long long)all, (bench_now_ns() - begun) * 1e-9);
+	printf("{\"bench\":\"ebpf load\",\"events\":%llu,\"seconds\":%.2f}\n",
+	       (unsigned long long)all, (bench_now_ns() - begun) * 1e-9);
 	return 0;
 }
 

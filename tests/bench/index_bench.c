@@ -62,12 +62,18 @@ static void die(const char *what, int error)
 	exit(1);
 }
 
-/* A ring whose writer is gone, large enough for all (ring_size 0) or lapped, with events spread evenly from `from_ns` over `span_ns`. */
+/*
+ * A ring whose writer is gone, large enough for all (ring_size 0) or lapped, with events spread
+ * evenly from `from_ns` over `span_ns`.
+ */
 static void make_ring(uint64_t ring_size, uint32_t pid, uint64_t events, uint64_t from_ns, uint64_t span_ns)
 {
 	static const struct fr_field_spec fields[] = { { FRM_U64, "order", "" }, { FRM_U64, "amount", "" }, { FRM_STR, "customer", "" } };
 	static const uint8_t guid[16] = { 0xbe, 0xac };
-	struct fr_geometry geometry = { .ring_size = ring_size ? ring_size : (events * 112 >> 20 << 20) + (4 << 20), .lanes = LANES };
+	struct fr_geometry geometry = {
+		.ring_size = ring_size ? ring_size : (events * 112 >> 20 << 20) + (4 << 20),
+		.lanes = LANES
+	};
 	struct fr_identity identity = { .kind = FRM_KIND_PROCESS, .pid = pid, .boot_seq = 1, .comm = "bench" };
 	char dir[FR_PATH_MAX], name[FR_RING_NAME_MAX];
 	struct fr_lane lane[LANES];
@@ -151,7 +157,8 @@ static uint64_t index_bytes(void)
 
 	snprintf(path, sizeof(path), "%s/index.db", state);
 	bytes = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
-	snprintf(path, sizeof(path), "%s/index.db-wal", state); /* closing wrote it back: there should be none */
+	/* closing wrote it back: there should be none */
+	snprintf(path, sizeof(path), "%s/index.db-wal", state);
 	return bytes + (stat(path, &st) == 0 ? (uint64_t)st.st_size : 0);
 }
 

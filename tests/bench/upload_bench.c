@@ -4,7 +4,8 @@
  *
  *	upload_bench STATE
  *
- * Every event of STATE's index that was not sent yet goes into batches, as the uploader makes them; nothing is marked, nothing sent.
+ * Every event of STATE's index that was not sent yet goes into batches, as the uploader makes them;
+ * nothing is marked, nothing sent.
  * level       batches of 5,000 events at each level of zstd: bytes an event, times smaller, events a second of CPU
  * dictionary  batches of 50, 500 and 5,000 events at level 9, plain and with a dictionary trained on half of them and
  *	       judged by the other half. One JSON object a line.
@@ -97,7 +98,8 @@ static void make_batches(const char *state, uint64_t events)
 }
 
 /* Bytes and events of every `step`th sample from `first`, and the seconds that it took. */
-static double compress(int level, const ZSTD_CDict *dictionary, size_t first, size_t step, uint64_t *ret_bytes, uint64_t *ret_events)
+static double compress(int level, const ZSTD_CDict *dictionary, size_t first, size_t step,
+		       uint64_t *ret_bytes, uint64_t *ret_events)
 {
 	ZSTD_CCtx *context = ZSTD_createCCtx();
 	size_t room = ZSTD_compressBound(FR_BATCH_RAW_MAX);
@@ -143,8 +145,8 @@ static void bench_levels(void)
 
 		printf("{\"bench\":\"zstd level\",\"level\":%d,\"events\":%llu,\"batches\":%zu,\"bytes_per_event\":%.2f,\"times_smaller\":%.1f,"
 		       "\"events_per_s\":%.0f}\n",
-		       level, (unsigned long long)events, samples, (double)bytes / (double)events, (double)raw / (double)bytes,
-		       (double)events / took);
+		       level, (unsigned long long)events, samples, (double)bytes / (double)events,
+		       (double)raw / (double)bytes, (double)events / took);
 		fflush(stdout);
 	}
 }
@@ -176,7 +178,8 @@ static void bench_dictionary(uint64_t batch_events)
 		compress(LEVEL, prepared, 1, 2, &with, &events);
 		printf("{\"bench\":\"dictionary\",\"batch_events\":%llu,\"batches\":%zu,\"dictionary_bytes\":%zu,\"plain_bytes_per_event\":%.2f,"
 		       "\"bytes_per_event\":%.2f}\n",
-		       (unsigned long long)batch_events, samples, trained, (double)plain / (double)events, (double)with / (double)events);
+		       (unsigned long long)batch_events, samples, trained,
+		       (double)plain / (double)events, (double)with / (double)events);
 		ZSTD_freeCDict(prepared);
 	}
 	fflush(stdout);

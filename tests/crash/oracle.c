@@ -175,11 +175,12 @@ static void judge_lane(const struct fr_image *image, uint32_t lane, struct verdi
 			*holes += loss->count;
 		accounted += loss->count;
 		if (given < loss->first_seq + loss->count && fr_image_type(image) == FR_IMAGE_SEGMENT)
-			given = loss->first_seq + loss->count; /* where it ends is told by its records and losses alone */
+			/* where it ends is told by its records and losses alone */
+			given = loss->first_seq + loss->count;
 	}
 	REQUIRE(!*holes || verdict->torn, "lane %u: %llu numbers missing in between", lane, (unsigned long long)*holes);
-	REQUIRE(accounted == given, "lane %u: %llu numbers were given, %llu are accounted for", lane, (unsigned long long)given,
-		(unsigned long long)accounted);
+	REQUIRE(accounted == given, "lane %u: %llu numbers were given, %llu are accounted for",
+		lane, (unsigned long long)given, (unsigned long long)accounted);
 	if (laps > verdict->laps)
 		verdict->laps = laps;
 }
@@ -194,7 +195,8 @@ struct verdict oracle_judge_image(const struct fr_image *image, const struct wit
 
 	REQUIRE(holes);
 	REQUIRE(fr_image_meta_damage(image) == 0);
-	REQUIRE((flags & ORACLE_MAYBE_CLOSED) || (fr_image_state(image)->closed_boot_ns != 0) == !!(flags & ORACLE_CLOSED),
+	REQUIRE((flags & ORACLE_MAYBE_CLOSED) ||
+			(fr_image_state(image)->closed_boot_ns != 0) == !!(flags & ORACLE_CLOSED),
 		"left in order: %s", fr_image_state(image)->closed_boot_ns ? "yes" : "no");
 	for (size_t i = 0; i < verdict.recovered; i++) {
 		const struct fr_record *record = fr_image_record(image, i);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_kill.c - kills writers at random instants, a hundred times (2,000 under torture): one to four processes with
- * several threads each, rings that lap, and the oracle of oracle.h over what they leave. KILL_RUNS and KILL_SEED choose
- * otherwise.
+ * test_kill.c - kills writers at random instants, a hundred times (2,000 under torture): one to
+ * four processes with several threads each, rings that lap, and the oracle of oracle.h over what
+ * they leave. KILL_RUNS and KILL_SEED choose otherwise.
  */
 #include "tests/crash/oracle.h"
 
@@ -143,9 +143,11 @@ static void test_I3_a_killed_writer_costs_at_most_its_own_record(void)
 		run(&plans[i % (sizeof(plans) / sizeof(*plans))], &seed, witness);
 	}
 	REQUIRE(lapped_twice * 2 > killed, "the rings hardly lapped");
-	torture_row("kill at random instants", (unsigned)count, "runs",
-		    "%llu writers killed: %llu events recovered, %llu torn, %llu rings lapped at least twice", (unsigned long long)killed,
-		    (unsigned long long)recovered, (unsigned long long)torn, (unsigned long long)lapped_twice);
+	torture_row(
+		"kill at random instants", (unsigned)count, "runs",
+		"%llu writers killed: %llu events recovered, %llu torn, %llu rings lapped at least twice",
+		(unsigned long long)killed, (unsigned long long)recovered, (unsigned long long)torn,
+		(unsigned long long)lapped_twice);
 }
 
 int main(void)

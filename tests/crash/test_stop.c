@@ -67,7 +67,10 @@ static void test_I3_a_writer_killed_between_reserve_and_commit_costs_one_record(
 	unlink(witness->ring_path);
 }
 
-/* At random instants (at each testpoint: tests/crash/points/): a signal stops one thread in its tracks while three others lap. */
+/*
+ * At random instants (at each testpoint: tests/crash/points/): a signal stops one thread in its
+ * tracks while three others lap.
+ */
 static sem_t go_on;
 static int asleep;
 

@@ -91,7 +91,10 @@ static int answer_of(int fd, int *ret_ring)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec part = { &answer, sizeof(answer) };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control) };
 	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
@@ -107,7 +110,9 @@ static int answer_of(int fd, int *ret_ring)
 
 static struct fr_proto_request request_for(uint32_t op)
 {
-	return (struct fr_proto_request){ .size = sizeof(struct fr_proto_request), .version = FR_PROTO_VERSION, .op = op };
+	return (struct fr_proto_request) { .size = sizeof(struct fr_proto_request),
+					   .version = FR_PROTO_VERSION,
+					   .op = op };
 }
 
 static int attach(uint64_t size, uint32_t lanes)
@@ -129,7 +134,8 @@ static int attach(uint64_t size, uint32_t lanes)
 
 static uint64_t any_size(uint64_t size)
 {
-	const uint64_t sizes[] = { 0, 1, 100, 4096, size / 2, size - 1, size + 1, 2 * size, 1ull << 30, 1ull << 40 };
+	const uint64_t sizes[] = { 0,	     1,	       100,	 4096,	     size / 2,
+				   size - 1, size + 1, 2 * size, 1ull << 30, 1ull << 40 };
 
 	return sizes[any(sizeof(sizes) / sizeof(sizes[0]))];
 }
@@ -165,7 +171,8 @@ static void forge(int ring)
 		any_bytes(super.comm, sizeof(super.comm));
 	}
 	fr_super_sign(&super);
-	if (pwrite(ring, &super, sizeof(super), 0) < 0 || pwrite(ring, &super, sizeof(super), (off_t)super.meta_size) < 0)
+	if (pwrite(ring, &super, sizeof(super), 0) < 0 ||
+	    pwrite(ring, &super, sizeof(super), (off_t)super.meta_size) < 0)
 		return;
 	count(&seen->spoiled);
 }
@@ -174,12 +181,15 @@ static void forge(int ring)
 static void exaggerate(int ring, uint64_t size)
 {
 	uint64_t numbers[8];
-	const off_t places[] = { offsetof(struct frm_meta, state), offsetof(struct frm_meta, tables), offsetof(struct frm_meta, log),
-				 (off_t)(2 * FRM_META_MIN), (off_t)(2 * FRM_META_MIN + offsetof(struct frm_lane, next_pos)) };
+	const off_t places[] = { offsetof(struct frm_meta, state),
+				 offsetof(struct frm_meta, tables), offsetof(struct frm_meta, log),
+				 (off_t)(2 * FRM_META_MIN),
+				 (off_t)(2 * FRM_META_MIN + offsetof(struct frm_lane, next_pos)) };
 
 	memset(numbers, any(2) ? 0xff : 0x7f, sizeof(numbers));
 	for (unsigned i = 0; i < 20; i++)
-		if (pwrite(ring, numbers, 8 + any(7) * 8, any(2) ? places[any(5)] : (off_t)any(size) & ~7ll) > 0)
+		if (pwrite(ring, numbers, 8 + any(7) * 8,
+			   any(2) ? places[any(5)] : (off_t)any(size) & ~7ll) > 0)
 			count(&seen->spoiled);
 }
 
@@ -223,7 +233,8 @@ static void mistreat(int ring, uint64_t size)
 		exaggerate(ring, size);
 		break;
 	case 6:
-		fallocate(ring, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)any(size), (off_t)any(size) + 1);
+		fallocate(ring, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)any(size),
+			  (off_t)any(size) + 1);
 		break;
 	default:
 		forge(ring);
@@ -231,8 +242,8 @@ static void mistreat(int ring, uint64_t size)
 }
 
 /*
- * Asks for rings, spoils them, dies. A child that has them, too, goes on while they are salvaged, and after: they are
- * files without a name then, or lie in quarantine.
+ * Asks for rings, spoils them, dies. A child that has them, too, goes on while they are salvaged,
+ * and after: they are files without a name then, or lie in quarantine.
  */
 static void act_ring(void)
 {
@@ -303,7 +314,9 @@ static void act_packet(void)
 		memcpy(bytes, &request, size = sizeof(request));
 		break;
 	case 4: /* byte by byte, which packets are not */
-		for (size_t i = 0; i < sizeof(request) && send(fd, (char *)&request + i, 1, MSG_NOSIGNAL) == 1; i++)
+		for (size_t i = 0;
+		     i < sizeof(request) && send(fd, (char *)&request + i, 1, MSG_NOSIGNAL) == 1;
+		     i++)
 			nap_us(100);
 		size = 0;
 		break;
@@ -345,8 +358,10 @@ static int lingering(unsigned seconds)
 	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 	static char bytes[65536];
 
-	if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 1) < 0 ||
-	    getsockname(listener, (struct sockaddr *)&address, &length) < 0 || connect(fd, (struct sockaddr *)&address, length) < 0)
+	if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 ||
+	    listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, length) < 0)
 		return -1;
 	while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0) /* nobody ever reads it */
 		;
@@ -509,7 +524,8 @@ int main(int argc, char **argv)
 	}
 	while (wait(NULL) > 0)
 		;
-	printf("rounds %lu rings %u spoiled %u answered %u refused %u dropped %u rights %u rights-refused %u\n", rounds, seen->rings,
-	       seen->spoiled, seen->answered, seen->refused, seen->dropped, seen->rights, seen->rights_refused);
+	printf("rounds %lu rings %u spoiled %u answered %u refused %u dropped %u rights %u rights-refused %u\n",
+	       rounds, seen->rings, seen->spoiled, seen->answered, seen->refused, seen->dropped,
+	       seen->rights, seen->rights_refused);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_load.c - many writers at full speed, while the daemon is killed and stopped in turns, and others come and go.
+ * test_load.c - many writers at full speed, while the daemon is killed and stopped in turns, and
+ * others come and go.
  *
  *	steady		processes of several threads that record for as long as the test runs, and then die or leave; they are nice, or hundreds
  *			of threads would leave the daemon a hundredth of a CPU to start in
@@ -8,9 +9,10 @@
  *			that something is always being salvaged
  *	the daemon	ended by SIGKILL and SIGTERM in turns, and started again
  *
- * When all is over the witness (oracle.h), which is no part of any ring, judges what lies in the spool: each number that was committed
- * is there, or in a range of losses with its cause; nothing comes twice or was invented. Of the daemons the last is as large as the first,
- * and nothing is left of the rings but segments.
+ * When all is over the witness (oracle.h), which is no part of any ring, judges what lies in the
+ * spool: each number that was committed is there, or in a range of losses with its cause; nothing
+ * comes twice or was invented. Of the daemons the last is as large as the first, and nothing is
+ * left of the rings but segments.
  *
  * LOAD_SEED repeats the choices. Built with SAN=thread, a report of any of the processes fails it.
  */
@@ -89,7 +91,8 @@ static void *write_on(void *arg)
 	struct witness *witness = &w->seat->witness;
 	char text[256];
 
-	for (uint64_t number = 0; number < w->events && !__atomic_load_n(&witness->stop, __ATOMIC_RELAXED); number++) {
+	for (uint64_t number = 0;
+	     number < w->events && !__atomic_load_n(&witness->stop, __ATOMIC_RELAXED); number++) {
 		oracle_text(w->thread, number, text);
 		if (flightrec_emit_oracle(0, w->thread, number, text) != 1) {
 			__atomic_fetch_add(&witness->lost, 1, __ATOMIC_RELAXED);
@@ -147,7 +150,8 @@ static bool has_ended(pid_t pid, bool wait)
 	pid_t got = waitpid(pid, &status, wait ? 0 : WNOHANG);
 
 	REQUIRE(got >= 0, "%s", strerror(errno));
-	REQUIRE(got == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
+	REQUIRE(got == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+			(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
 		"a writer ended with %#x", status);
 	return got == pid;
 }
@@ -243,7 +247,8 @@ static void start_daemon(void)
 	while (lines_ready() < starts) {
 		int status;
 
-		REQUIRE(waitpid(daemon_pid, &status, WNOHANG) == 0, "the daemon ended with %#x; see %s", status, log);
+		REQUIRE(waitpid(daemon_pid, &status, WNOHANG) == 0,
+			"the daemon ended with %#x; see %s", status, log);
 		REQUIRE(now_ns() < end, "the daemon is not ready; see %s", log);
 		oracle_sleep_us(5000);
 	}
@@ -255,7 +260,8 @@ static void end_daemon(int how)
 
 	REQUIRE(kill(daemon_pid, how) == 0);
 	REQUIRE(waitpid(daemon_pid, &status, 0) == daemon_pid);
-	REQUIRE(how == SIGKILL || (WIFEXITED(status) && WEXITSTATUS(status) == 0), "the daemon ended with %#x", status);
+	REQUIRE(how == SIGKILL || (WIFEXITED(status) && WEXITSTATUS(status) == 0),
+		"the daemon ended with %#x", status);
 }
 
 /* ------------------------------------------------------------------ what is left */
@@ -272,7 +278,8 @@ static unsigned count_files(const char *below, const char *suffix)
 	while (dir && (entry = readdir(dir))) {
 		size_t length = strlen(entry->d_name), end = strlen(suffix);
 
-		count += entry->d_name[0] != '.' && length >= end && !strcmp(entry->d_name + length - end, suffix);
+		count += entry->d_name[0] != '.' && length >= end &&
+			 !strcmp(entry->d_name + length - end, suffix);
 	}
 	if (dir)
 		closedir(dir);
@@ -313,8 +320,10 @@ static void judge_segment(const char *path)
 	if (at) {
 		REQUIRE(!at->found, "%s: a second segment of one ring", path);
 		at->found = true;
-		verdict = oracle_judge_image(image, &at->witness, at->threads, ORACLE_OWN_LANES | (closed ? ORACLE_CLOSED : 0));
-		REQUIRE(verdict.torn <= at->threads, "%s: %llu torn records of %u threads", path, (unsigned long long)verdict.torn, at->threads);
+		verdict = oracle_judge_image(image, &at->witness, at->threads,
+					     ORACLE_OWN_LANES | (closed ? ORACLE_CLOSED : 0));
+		REQUIRE(verdict.torn <= at->threads, "%s: %llu torn records of %u threads", path,
+			(unsigned long long)verdict.torn, at->threads);
 		sum.recovered += verdict.recovered;
 		sum.overwritten += verdict.overwritten;
 		sum.torn += verdict.torn;
@@ -337,7 +346,8 @@ static void read_removals(void)
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
 		for (unsigned i = 0; i < seats; i++)
-			if (sscanf(line, "unsent %*32s %32s %*u %*u %*u %llu", ring, &count) == 2 && !strcmp(seat[i].ring_id, ring)) {
+			if (sscanf(line, "unsent %*32s %32s %*u %*u %*u %llu", ring, &count) == 2 &&
+			    !strcmp(seat[i].ring_id, ring)) {
 				seat[i].found = true;
 				sum.removed += count;
 			}
@@ -370,13 +380,14 @@ static void judge(void)
 
 		for (unsigned t = 0; t < seat[i].threads; t++)
 			committed += seat[i].witness.committed[t];
-		REQUIRE(!committed || seat[i].found, "ring %s: %llu events were committed, and nothing says where they are", seat[i].ring_id,
-			(unsigned long long)committed);
+		REQUIRE(!committed || seat[i].found,
+			"ring %s: %llu events were committed, and nothing says where they are",
+			seat[i].ring_id, (unsigned long long)committed);
 		sum.committed += committed;
 	}
 	/* the last event of a thread may be there without its witness; nothing else may differ */
-	REQUIRE(sum.recovered + sum.overwritten + sum.torn + sum.removed >= sum.committed, "%llu committed, %llu accounted for",
-		(unsigned long long)sum.committed,
+	REQUIRE(sum.recovered + sum.overwritten + sum.torn + sum.removed >= sum.committed,
+		"%llu committed, %llu accounted for", (unsigned long long)sum.committed,
 		(unsigned long long)(sum.recovered + sum.overwritten + sum.torn + sum.removed));
 }
 
@@ -416,7 +427,10 @@ static void configure(void)
 	fprintf(stderr, "LOAD_SEED=%llu\n", (unsigned long long)seed);
 }
 
-/* What the sanitizer had to say of a daemon or a worker, also of one that was killed before it could exit with it. */
+/*
+ * What the sanitizer had to say of a daemon or a worker, also of one that was killed before it
+ * could exit with it.
+ */
 static void no_reports(void)
 {
 	char pattern[FR_PATH_MAX + 16];
@@ -460,7 +474,8 @@ int main(void)
 			first_kib = last_kib; /* of the first that was started again */
 		most_kib = last_kib > most_kib ? last_kib : most_kib;
 		fds = descriptors(daemon_pid);
-		fprintf(stderr, "daemon %u: %llu KiB, %u descriptors; %u writers so far\n", i, (unsigned long long)last_kib, fds, seats);
+		fprintf(stderr, "daemon %u: %llu KiB, %u descriptors; %u writers so far\n", i,
+			(unsigned long long)last_kib, fds, seats);
 		/* its writers' pidfds, its connections, and a handful */
 		REQUIRE(fds <= size.steady + VISITORS + 2 * 64 + 2 * 64, "%u descriptors", fds);
 		if (i < size.restarts) {
@@ -482,20 +497,28 @@ int main(void)
 		REQUIRE(now_ns() < end, "%u rings are left unsalvaged", count_files("rings", FR_RING_SUFFIX));
 	end_daemon(SIGTERM);
 	judge();
-	REQUIRE(count_files("rings", "") == 0 && count_files("vouched", "") == 0 && count_files("spool/quarantine", "") == 0 &&
-			count_files("spool/attempts", "") == 0 && count_files("spool/cursors", "") == 0,
-		"files are left: rings %u, vouched %u, quarantine %u, attempts %u, cursors %u", count_files("rings", ""), count_files("vouched", ""),
-		count_files("spool/quarantine", ""), count_files("spool/attempts", ""), count_files("spool/cursors", ""));
+	REQUIRE(count_files("rings", "") == 0 && count_files("vouched", "") == 0 &&
+			count_files("spool/quarantine", "") == 0 &&
+			count_files("spool/attempts", "") == 0 &&
+			count_files("spool/cursors", "") == 0,
+		"files are left: rings %u, vouched %u, quarantine %u, attempts %u, cursors %u",
+		count_files("rings", ""), count_files("vouched", ""),
+		count_files("spool/quarantine", ""), count_files("spool/attempts", ""),
+		count_files("spool/cursors", ""));
 	no_reports();
 #if !defined(UNDER_TSAN) && !defined(__SANITIZE_ADDRESS__)
-	REQUIRE(last_kib <= first_kib + 1024, "the daemon has %llu KiB at the end, and had %llu after its first restart",
+	REQUIRE(last_kib <= first_kib + 1024,
+		"the daemon has %llu KiB at the end, and had %llu after its first restart",
 		(unsigned long long)last_kib, (unsigned long long)first_kib);
 #endif
-	torture_row(ROW, size.seconds, "s",
-		    "%u processes of %u threads and %u that came and went, the daemon restarted %u times: %llu events committed, %llu recovered, "
-		    "%llu overwritten, %llu torn, %llu removed for room, all others 0; daemon %llu KiB after the first restart, %llu at the end",
-		    size.steady, size.threads, seats - size.steady, size.restarts, (unsigned long long)sum.committed,
-		    (unsigned long long)sum.recovered, (unsigned long long)sum.overwritten, (unsigned long long)sum.torn,
-		    (unsigned long long)sum.removed, (unsigned long long)first_kib, (unsigned long long)last_kib);
+	torture_row(
+		ROW, size.seconds, "s",
+		"%u processes of %u threads and %u that came and went, the daemon restarted %u times: %llu events committed, %llu recovered, "
+		"%llu overwritten, %llu torn, %llu removed for room, all others 0; daemon %llu KiB after the first restart, %llu at the end",
+		size.steady, size.threads, seats - size.steady, size.restarts,
+		(unsigned long long)sum.committed, (unsigned long long)sum.recovered,
+		(unsigned long long)sum.overwritten, (unsigned long long)sum.torn,
+		(unsigned long long)sum.removed, (unsigned long long)first_kib,
+		(unsigned long long)last_kib);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_answer.c - property: whatever a server answers, it is taken for an acknowledgement only if its status is 2xx and its body names our batch, its
- * count and one of the two words; every verdict is one line that can be shown; no wait is longer than a day.
+ * fuzz_answer.c - property: whatever a server answers, it is taken for an acknowledgement only if
+ * its status is 2xx and its body names our batch, its count and one of the two words; every verdict
+ * is one line that can be shown; no wait is longer than a day.
  *
  * The input is le16 status, then a line Retry-After, a line Location, and the body.
  */
@@ -48,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	uint64_t wait_ms;
 
 	memset(batch.id, 0x42, sizeof(batch.id));
-	answer = (struct fr_http_answer){ .result = FR_HTTP_ANSWERED, .status = (int)(take_number(&input, 2) % 1000) };
+	answer = (struct fr_http_answer) { .result = FR_HTTP_ANSWERED,
+					   .status = (int)(take_number(&input, 2) % 1000) };
 	copy_line(&input, answer.retry_after, sizeof(answer.retry_after));
 	copy_line(&input, answer.location, sizeof(answer.location));
 	body = take_bytes(&input, FR_HTTP_ANSWER_MAX, &answer.body_size);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_batch.c - property: whatever events hold, the batch made of them reads back from its file, and the collector takes it whole or cut in two, each event
- * once; a file of the outbox that is no batch of ours is refused, whatever its bytes.
+ * fuzz_batch.c - property: whatever events hold, the batch made of them reads back from its file,
+ * and the collector takes it whole or cut in two, each event once; a file of the outbox that is no
+ * batch of ours is refused, whatever its bytes.
  *
- * The input is u8 mode. Even: names for the batch, a line each, then events. Odd: a file, whose checksums are put right here.
+ * The input is u8 mode. Even: names for the batch, a line each, then events. Odd: a file, whose
+ * checksums are put right here.
  */
 #include "recorder/core/crc.h"
 #include "recorder/core/paths.h"
@@ -26,14 +28,16 @@ static void batch_as_file(const struct fr_batch *batch, struct fr_text *file)
 
 static bool same_batch(const struct fr_batch *a, const struct fr_batch *b)
 {
-	if (a->events != b->events || a->range_count != b->range_count || a->body_size != b->body_size || a->half != b->half)
+	if (a->events != b->events || a->range_count != b->range_count ||
+	    a->body_size != b->body_size || a->half != b->half)
 		return false;
 	for (size_t i = 0; i < a->range_count; i++)
-		if (a->range[i].first != b->range[i].first || a->range[i].last != b->range[i].last || a->range[i].lane != b->range[i].lane ||
+		if (a->range[i].first != b->range[i].first ||
+		    a->range[i].last != b->range[i].last || a->range[i].lane != b->range[i].lane ||
 		    memcmp(a->range[i].ring_id, b->range[i].ring_id, 16))
 			return false;
-	return !memcmp(a->id, b->id, 16) && !memcmp(a->parent, b->parent, 16) && !memcmp(a->boot, b->boot, 16) &&
-	       !memcmp(a->body, b->body, a->body_size);
+	return !memcmp(a->id, b->id, 16) && !memcmp(a->parent, b->parent, 16) &&
+	       !memcmp(a->boot, b->boot, 16) && !memcmp(a->body, b->body, a->body_size);
 }
 
 static void check_file(const struct fr_batch *batch)
@@ -53,8 +57,15 @@ static void check_file(const struct fr_batch *batch)
 static void send(struct fr_store *store, const struct fr_batch *batch)
 {
 	char key[40], database[37], boot[37], machine[33], crc[9], events[24];
-	struct fr_request request = { .protocol = "1", .idempotency_key = key, .database = database, .machine = machine, .boot = boot,
-				      .events = events, .body_crc = crc, .body = batch->body, .body_size = batch->body_size };
+	struct fr_request request = { .protocol = "1",
+				      .idempotency_key = key,
+				      .database = database,
+				      .machine = machine,
+				      .boot = boot,
+				      .events = events,
+				      .body_crc = crc,
+				      .body = batch->body,
+				      .body_size = batch->body_size };
 	struct fr_reply reply = { 0 };
 
 	key[0] = '"';
@@ -105,11 +116,24 @@ static void take_event(struct input *input, char *const name[NAMES], uint64_t ne
 	uint64_t lane = take_number(input, 1) % 8, choice = take_number(input, 1);
 	size_t size;
 
-	*event = (struct fr_event){
-		.lane = (uint32_t)lane, .seq = next[lane] + choice % 3, .boot_seq = 7, .time_ns = take_number(input, 8), .pid = 1 + choice % 2,
-		.tid = (uint32_t)take_number(input, 2), .cpu = (uint16_t)choice, .level = choice % 6, .keywords = take_number(input, 8) >> 8,
-		.comm = name[0], .thread = "", .cgroup = name[1], .provider = name[2], .provider_guid = guid, .name = name[3],
-		.session = choice & 64 ? 3 : 0, .session_name = name[4],
+	*event = (struct fr_event) {
+		.lane = (uint32_t)lane,
+		.seq = next[lane] + choice % 3,
+		.boot_seq = 7,
+		.time_ns = take_number(input, 8),
+		.pid = 1 + choice % 2,
+		.tid = (uint32_t)take_number(input, 2),
+		.cpu = (uint16_t)choice,
+		.level = choice % 6,
+		.keywords = take_number(input, 8) >> 8,
+		.comm = name[0],
+		.thread = "",
+		.cgroup = name[1],
+		.provider = name[2],
+		.provider_guid = guid,
+		.name = name[3],
+		.session = choice & 64 ? 3 : 0,
+		.session_name = name[4],
 	};
 	next[lane] = event->seq + 1;
 	event->field_count = (unsigned)take_number(input, 1) % 5;
@@ -165,7 +189,8 @@ static void make_and_send(struct input *input)
 /* Puts "end CRC" and the CRC of "body SIZE CRC" right. */
 static void sign(char *file, size_t size)
 {
-	char *body = memmem(file, size, "\nbody ", 6), *end = body ? memmem(body, size - (size_t)(body - file), "\nend ", 5) : NULL, crc[9];
+	char *body = memmem(file, size, "\nbody ", 6),
+	     *end = body ? memmem(body, size - (size_t)(body - file), "\nend ", 5) : NULL, crc[9];
 
 	if (!end || (size_t)(end - file) + 14 > size || end - body < 9)
 		return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_config.c - property: whatever a configuration says, daemon and uploader either refuse it with one line that names the file, or take
- * what lies within the bounds of flightrec.conf(5) and reads back the same when it is written down.
+ * fuzz_config.c - property: whatever a configuration says, daemon and uploader either refuse it
+ * with one line that names the file, or take what lies within the bounds of flightrec.conf(5) and
+ * reads back the same when it is written down.
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -91,7 +92,8 @@ static void read_daemons(const void *bytes, size_t size)
 
 	put_file(bytes, size);
 	if (config_load(path, &config, error, sizeof(error)) < 0) {
-		HOLDS(names_the_file(error) || (!strncmp(error, "[store] ring_size", 17) && !strchr(error, '\n')));
+		HOLDS(names_the_file(error) ||
+		      (!strncmp(error, "[store] ring_size", 17) && !strchr(error, '\n')));
 		return;
 	}
 	check_daemon(&config);

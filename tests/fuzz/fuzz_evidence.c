@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_evidence.c - property: whatever a log of acknowledgements or of retention holds, what is read of it lies within bounds; what is appended
- * afterwards is read, once and last, by who begins at the start and by who had read to its end.
+ * fuzz_evidence.c - property: whatever a log of acknowledgements or of retention holds, what is
+ * read of it lies within bounds; what is appended afterwards is read, once and last, by who begins
+ * at the start and by who had read to its end.
  *
  * The input is u8 mode, then the log. With an odd mode each of its lines gets a checksum that holds.
  */
@@ -30,7 +31,8 @@ static int take(void *ctx, const char *word, const struct fr_index_range *range,
 	(void)unix_time;
 	HOLDS(*word && strlen(word) <= 64 && !strpbrk(word, " \n"));
 	HOLDS(range->lane < FRM_LANES_MAX || range->lane == FRM_LANE_NONE);
-	HOLDS(range->first <= range->last && range->last <= FRM_SEQ_MASK && range->count && range->count <= range->last - range->first + 1);
+	HOLDS(range->first <= range->last && range->last <= FRM_SEQ_MASK && range->count &&
+	      range->count <= range->last - range->first + 1);
 	read->count++;
 	read->last[0] = read->last[1];
 	read->last[1] = *range;
@@ -79,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 		HOLDS(count >= 2 && (!whole || count >= before + 2));
 		for (int i = 0; i < 2; i++)
-			HOLDS(read.last[i].lane == range[i].lane && read.last[i].first == range[i].first && read.last[i].last == range[i].last);
+			HOLDS(read.last[i].lane == range[i].lane &&
+			      read.last[i].first == range[i].first &&
+			      read.last[i].last == range[i].last);
 	}
 	return 0;
 }

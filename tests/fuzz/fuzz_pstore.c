@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_pstore.c - property: whatever a record of pstore holds, each of its bytes is a line end, a stamp, or part of one line; and the ring made
- * of it holds an event for each line, with that text, and no loss.
+ * fuzz_pstore.c - property: whatever a record of pstore holds, each of its bytes is a line end, a
+ * stamp, or part of one line; and the ring made of it holds an event for each line, with that text,
+ * and no loss.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -46,7 +47,8 @@ static void read_part(const struct fr_dmesg_part *part, struct fr_dmesg_state *s
 	HOLDS(part->text >= part->head && part->text + part->text_size == part->head + part->head_size);
 	while (fr_dmesg_next_line(state, text, part->text_size, &at, &line)) {
 		HOLDS(line.text >= before && line.text + line.size <= text + at && at <= part->text_size);
-		HOLDS(line.size <= FR_DMESG_LINE_MAX && line.severity < 8 && !memchr(line.text, '\n', line.size));
+		HOLDS(line.size <= FR_DMESG_LINE_MAX && line.severity < 8 &&
+		      !memchr(line.text, '\n', line.size));
 		check_gap(before, line.text, line.stamped);
 		before = line.text + line.size;
 		fr_dmesg_verdict(&line, &verdict, &size);
@@ -98,10 +100,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	HOLDS(part);
 	dump.part = part;
-	while (dump.parts < FR_DUMP_PARTS_MAX && fr_dmesg_next_part(text, size, &at, &part[dump.parts].part)) {
+	while (dump.parts < FR_DUMP_PARTS_MAX &&
+	       fr_dmesg_next_part(text, size, &at, &part[dump.parts].part)) {
 		const struct fr_dmesg_part *is = &part[dump.parts].part;
 
-		HOLDS(is->head >= before && is->head_size <= is->raw_size && is->head + is->raw_size == text + at && at <= size);
+		HOLDS(is->head >= before && is->head_size <= is->raw_size &&
+		      is->head + is->raw_size == text + at && at <= size);
 		check_gap(before, is->head, false);
 		before = is->head + is->head_size;
 		part[dump.parts++].place = "pstore/dmesg-ramoops-0";

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_receive.c - property: whatever a sender sends, the collector answers with a JSON object and a status of WIRE.md; what it acknowledges is stored
- * once, as many events as announced, and again is a duplicate without effect; what it refuses leaves nothing.
+ * fuzz_receive.c - property: whatever a sender sends, the collector answers with a JSON object and
+ * a status of WIRE.md; what it acknowledges is stored once, as many events as announced, and again
+ * is a duplicate without effect; what it refuses leaves nothing.
  *
- * The input is u8 mode, then (mode & 1) a line for each of the headers, or none for those that fit a batch of `receive/one`; then the body:
- * compressed here, or (mode & 2) as it stands.
+ * The input is u8 mode, then (mode & 1) a line for each of the headers, or none for those that fit
+ * a batch of `receive/one`; then the body: compressed here, or (mode & 2) as it stands.
  */
 #include <zstd.h>
 
@@ -57,7 +58,8 @@ static enum fr_answer judge(const struct fr_request *request, const struct fr_re
 	return verdict.answer;
 }
 
-static void check_kept(struct fr_store *store, struct fr_request *request, const struct fr_reply *first, unsigned char *body)
+static void check_kept(struct fr_store *store, struct fr_request *request,
+		       const struct fr_reply *first, unsigned char *body)
 {
 	struct fr_store_stats stats = stats_of(store), again;
 	struct fr_reply reply = { 0 };
@@ -65,7 +67,8 @@ static void check_kept(struct fr_store *store, struct fr_request *request, const
 
 	HOLDS(judge(request, first) == FR_ANSWER_ACCEPTED);
 	HOLDS(stats.batches == 1 && stats.deliveries == 1 && stats.bytes == (int64_t)request->body_size);
-	HOLDS(stats.events == strtoll(request->events, NULL, 10) && stats.unique > 0 && stats.unique <= stats.events);
+	HOLDS(stats.events == strtoll(request->events, NULL, 10) && stats.unique > 0 &&
+	      stats.unique <= stats.events);
 	fr_receive(store, request, &reply);
 	HOLDS(reply.status == 200 && judge(request, &reply) == FR_ANSWER_DUPLICATE);
 	again = stats_of(store);
@@ -85,7 +88,8 @@ static void receive(struct fr_request *request, unsigned char *body)
 
 	if (!fr_receive_headers(request, "token", &reply))
 		fr_receive(store, request, &reply);
-	HOLDS(memchr(reply.body, '\0', sizeof(reply.body)) && fr_json_valid(reply.body, strlen(reply.body)) && *reply.body == '{');
+	HOLDS(memchr(reply.body, '\0', sizeof(reply.body)) &&
+	      fr_json_valid(reply.body, strlen(reply.body)) && *reply.body == '{');
 	switch (reply.status) {
 	case 200:
 		check_kept(store, request, &reply, body);
@@ -105,17 +109,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct input input = { bytes, size };
 	uint64_t mode = take_number(&input, 1);
 	struct fr_request request = {
-		.content_type = "application/x-ndjson", .content_encoding = "zstd", .authorization = "Bearer token", .protocol = "1",
-		.idempotency_key = "\"42424242-4242-4242-8242-424242424242\"", .database = "6f1f3f0e-8a51-4f0e-b3f5-5b9d6a4d6d10",
-		.machine = "4c4c4544003557108052b4c04f384833", .boot = "3b0a6d1c-2f1e-4a55-9d3c-6f1d8f7b2a10", .body = body,
+		.content_type = "application/x-ndjson",
+		.content_encoding = "zstd",
+		.authorization = "Bearer token",
+		.protocol = "1",
+		.idempotency_key = "\"42424242-4242-4242-8242-424242424242\"",
+		.database = "6f1f3f0e-8a51-4f0e-b3f5-5b9d6a4d6d10",
+		.machine = "4c4c4544003557108052b4c04f384833",
+		.boot = "3b0a6d1c-2f1e-4a55-9d3c-6f1d8f7b2a10",
+		.body = body,
 	};
-	const char **const header[] = { &request.content_type, &request.content_encoding, &request.authorization, &request.protocol,
-					&request.idempotency_key, &request.database, &request.machine, &request.boot, &request.events };
+	const char **const header[] = { &request.content_type,	  &request.content_encoding,
+					&request.authorization,	  &request.protocol,
+					&request.idempotency_key, &request.database,
+					&request.machine,	  &request.boot,
+					&request.events };
 	char *line[9] = { NULL }, crc[9], events[24];
 
 	for (size_t i = 0; mode & 1 && i < 9; i++)
 		*header[i] = line[i] = take_line(&input);
-	request.body_size = mode & 2 ? input.left < BODY_MAX / 2 ? input.left : BODY_MAX / 2 : compress(input.at, input.left, body);
+	request.body_size = mode & 2 ? input.left < BODY_MAX / 2 ? input.left : BODY_MAX / 2
+				     : compress(input.at, input.left, body);
 	if (mode & 2 && request.body_size)
 		memcpy(body, input.at, request.body_size);
 	if (!request.events) { /* as many as there are lines behind the header */

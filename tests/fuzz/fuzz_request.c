@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_request.c - property: whatever packets clients send, each gets exactly one well-formed answer: a ring of bounded size that is made out to
- * the peer, a state in JSON, or one line that says why not; and the gates that are remembered stay readable and bounded.
+ * fuzz_request.c - property: whatever packets clients send, each gets exactly one well-formed
+ * answer: a ring of bounded size that is made out to the peer, a state in JSON, or one line that
+ * says why not; and the gates that are remembered stay readable and bounded.
  *
- * The input is packets: u8 user (even: root), le16 size, bytes. The daemon is real but for the socket, which is one end of a pair.
+ * The input is packets: u8 user (even: root), le16 size, bytes. The daemon is real but for the
+ * socket, which is one end of a pair.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -107,8 +109,12 @@ static void receive(int socket, struct received *received)
 		char bytes[CMSG_SPACE(4 * sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
-	struct iovec parts[2] = { { &received->answer, sizeof(received->answer) }, { received->text, FR_PROTO_TEXT_MAX } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct iovec parts[2] = { { &received->answer, sizeof(received->answer) },
+				  { received->text, FR_PROTO_TEXT_MAX } };
+	struct msghdr message = { .msg_iov = parts,
+				  .msg_iovlen = 2,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control.bytes) };
 	ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	char more;
 
@@ -134,7 +140,8 @@ static void check_ring(const struct daemon *daemon, const struct server_peer *pe
 	HOLDS((uint64_t)st.st_size == super.ring_size && super.ring_size <= daemon->config.ring_size_max);
 }
 
-static void check_answer(const struct daemon *daemon, const struct server_peer *peer, uint32_t op, struct received *received)
+static void check_answer(const struct daemon *daemon, const struct server_peer *peer, uint32_t op,
+			 struct received *received)
 {
 	const struct fr_proto_answer *answer = &received->answer;
 
@@ -182,7 +189,9 @@ static void check_gates(const struct daemon *daemon)
 static void ask(struct daemon *daemon, uint64_t user, const uint8_t *packet, size_t size)
 {
 	static struct received received;
-	struct server_peer peer = { .pid = (uint32_t)getpid(), .uid = user & 1 ? 1000 : 0, .gid = 7, .pidfd = -1 };
+	struct server_peer peer = {
+		.pid = (uint32_t)getpid(), .uid = user & 1 ? 1000 : 0, .gid = 7, .pidfd = -1
+	};
 	struct fr_proto_request request = { 0 };
 	int pair[2];
 
@@ -205,7 +214,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		uint64_t user = take_number(&input, 1);
 		size_t length = take_number(&input, 2);
 		const uint8_t *from = take_bytes(&input, length, &length);
-		uint8_t *packet = malloc(length ? length : 1); /* exactly its size: a sanitizer sees a read beyond */
+		/* exactly its size: a sanitizer sees a read beyond */
+		uint8_t *packet = malloc(length ? length : 1);
 
 		HOLDS(packet);
 		memcpy(packet, from, length);

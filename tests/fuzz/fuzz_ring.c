@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_ring.c - property: whatever the bytes, the reader finds in a ring exactly the records that FORMAT.md calls valid (I1, I8); where their
- * numbers rise, every number is one record or in one range of losses (I6); and salvage keeps all of it (salvage_and_compare()).
+ * fuzz_ring.c - property: whatever the bytes, the reader finds in a ring exactly the records that
+ * FORMAT.md calls valid (I1, I8); where their numbers rise, every number is one record or in one
+ * range of losses (I6); and salvage keeps all of it (salvage_and_compare()).
  */
 #include <errno.h>
 
@@ -33,7 +34,8 @@ static bool crc_holds(const struct frm_super *super, uint32_t lane, const uint8_
 	return fr_crc32c(crc, at + 12, span - 12) == said;
 }
 
-static void find_valid(const struct frm_super *super, uint32_t lane, const uint8_t *data, uint64_t size, struct valid *valid)
+static void find_valid(const struct frm_super *super, uint32_t lane, const uint8_t *data,
+		       uint64_t size, struct valid *valid)
 {
 	*valid = (struct valid){ .pos = malloc((size / sizeof(struct frm_record) + 1) * sizeof(*valid->pos)) };
 	HOLDS(valid->pos);
@@ -44,7 +46,8 @@ static void find_valid(const struct frm_super *super, uint32_t lane, const uint8
 		memcpy(&record, data + off, sizeof(record));
 		length = record.size_flags & FRM_RECORD_SIZE_MASK;
 		span = (length + 7) & ~7u;
-		if (length < 40 || length > FRM_RECORD_MAX || length > size / 4 || span > size - off || record.pos % size != off ||
+		if (length < 40 || length > FRM_RECORD_MAX || length > size / 4 ||
+		    span > size - off || record.pos % size != off ||
 		    record.pos + span < record.pos) {
 			off += 8;
 			continue;
@@ -69,10 +72,12 @@ static bool is_valid(const struct valid *valid, uint64_t pos)
 	return false;
 }
 
-static void check_validity(const struct fr_image *image, uint32_t lane, const uint8_t *bytes, size_t size, bool live)
+static void check_validity(const struct fr_image *image, uint32_t lane, const uint8_t *bytes,
+			   size_t size, bool live)
 {
 	const struct frm_super *super = fr_image_super(image);
-	uint64_t at = fr_super_lane_offset(super, lane) + FRM_LANE_HEAD, data_size = fr_super_lane_data(super), kept = 0;
+	uint64_t at = fr_super_lane_offset(super, lane) + FRM_LANE_HEAD,
+		 data_size = fr_super_lane_data(super), kept = 0;
 	uint8_t *data = calloc(1, data_size);
 	const struct fr_record *record;
 	struct valid valid;
@@ -90,7 +95,10 @@ static void check_validity(const struct fr_image *image, uint32_t lane, const ui
 	}
 	for (size_t i = 0; i < valid.count; i++)
 		kept += valid.newest_end - valid.pos[i] <= data_size;
-	/* a lane full of what only a checksum refutes may be given up, and what came late is left for the next look */
+	/*
+	 * a lane full of what only a checksum refutes may be given up, and what came late is left
+	 * for the next look
+	 */
 	HOLDS(live ? count <= valid.count : count == kept || valid.vain >= 16 * data_size);
 	free(valid.pos);
 	free(data);
@@ -149,7 +157,8 @@ static void read_ring(const uint8_t *bytes, size_t size, bool live)
 		return;
 	}
 	look_at_all(image);
-	for (uint32_t lane = 0; fr_image_type(image) == FR_IMAGE_RING && lane < fr_image_lane_count(image); lane++) {
+	for (uint32_t lane = 0;
+	     fr_image_type(image) == FR_IMAGE_RING && lane < fr_image_lane_count(image); lane++) {
 		if (fr_image_super(image)->lane_size <= SPARSE_IMAGE_MAX)
 			check_validity(image, lane, bytes, size, live);
 		check_numbers(image, lane, live);

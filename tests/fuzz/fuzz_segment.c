@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_segment.c - property: whatever the bytes, a segment is refused, or its records prove themselves, stand in the order of their lanes, and
- * sealed again read back the same (I8, I19).
+ * fuzz_segment.c - property: whatever the bytes, a segment is refused, or its records prove
+ * themselves, stand in the order of their lanes, and sealed again read back the same (I8, I19).
  */
 #include <errno.h>
 
@@ -16,7 +16,8 @@ static void check_order(const struct fr_image *image)
 		const struct fr_record *record = fr_image_lane_records(image, lane, &count);
 
 		for (size_t i = 1; i < count; i++)
-			HOLDS(record[i].pos >= record[i - 1].pos + sizeof(*record[i].head) + record[i - 1].payload_size);
+			HOLDS(record[i].pos >= record[i - 1].pos + sizeof(*record[i].head) +
+						       record[i - 1].payload_size);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mutate_image.c - libFuzzer's mutator for images: changes a ring or a segment where it holds something, and then, mostly, makes its
- * checksums hold again.
+ * mutate_image.c - libFuzzer's mutator for images: changes a ring or a segment where it holds
+ * something, and then, mostly, makes its checksums hold again.
  */
 #include "recorder/core/check.h"
 #include "tests/fuzz/fuzz.h"
@@ -38,7 +38,10 @@ static size_t somewhere(const uint8_t *image, size_t size)
 
 static void change_number(uint8_t *at)
 {
-	static const uint64_t steps[] = { 1, 8, 40, 64, 512, 4096, (uint64_t)-1, (uint64_t)-8, (uint64_t)-40, 1ull << 32, 1ull << 48 };
+	static const uint64_t steps[] = {
+		1,	    8,	       40, 64, 512, 4096, (uint64_t)-1, (uint64_t)-8, (uint64_t)-40,
+		1ull << 32, 1ull << 48
+	};
 	size_t width = below(2) ? 8 : below(2) ? 4 : 2;
 	uint64_t number = 0;
 

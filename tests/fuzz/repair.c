@@ -14,7 +14,8 @@ static void repair_log(uint8_t *log, size_t size, const uint8_t ring_id[16])
 	for (size_t at = 0; at + sizeof(struct frm_desc) <= size;) {
 		struct frm_desc *desc = (struct frm_desc *)(log + at);
 
-		if (desc->size < sizeof(*desc) || desc->size > FRM_DESC_MAX || desc->size > size - at || !desc->type) {
+		if (desc->size < sizeof(*desc) || desc->size > FRM_DESC_MAX ||
+		    desc->size > size - at || !desc->type) {
 			at += 8;
 			continue;
 		}
@@ -59,7 +60,8 @@ static bool sign_record(uint8_t *at, size_t room, uint32_t seed)
 	if (size < sizeof(*record) || size > FRM_RECORD_MAX || fr_record_span(size) > room)
 		return false;
 	memset(at + size, 0, fr_record_span(size) - size);
-	record->crc = fr_crc32c_record(seed, record->pos, (uint64_t)record->size_flags << 32, at + 16, fr_record_span(size) - 16);
+	record->crc = fr_crc32c_record(seed, record->pos, (uint64_t)record->size_flags << 32,
+				       at + 16, fr_record_span(size) - 16);
 	return true;
 }
 
@@ -70,9 +72,11 @@ static void repair_lane(uint8_t *data, size_t size, uint64_t lane_size, uint32_t
 		struct frm_record *record = (struct frm_record *)(data + at);
 		uint32_t length = record->size_flags & FRM_RECORD_SIZE_MASK;
 
-		if (place == REPAIR_PLACE && length >= sizeof(*record) && length <= fr_lane_max_record(lane_size) && record->pos % lane_size != at)
+		if (place == REPAIR_PLACE && length >= sizeof(*record) &&
+		    length <= fr_lane_max_record(lane_size) && record->pos % lane_size != at)
 			record->pos = record->pos - record->pos % lane_size + at;
-		if ((place == REPAIR_ANYWHERE || record->pos % lane_size == at) && sign_record(data + at, size - at, seed))
+		if ((place == REPAIR_ANYWHERE || record->pos % lane_size == at) &&
+		    sign_record(data + at, size - at, seed))
 			at += fr_record_span(length);
 		else
 			at += 8;
@@ -121,7 +125,9 @@ static void repair_stream(uint8_t *data, size_t size, uint32_t seed)
 	for (size_t at = 0; at + sizeof(struct frm_record) <= size;) {
 		const struct frm_record *record = (const struct frm_record *)(data + at);
 
-		at += sign_record(data + at, size - at, seed) ? fr_record_span(record->size_flags & FRM_RECORD_SIZE_MASK) : 8;
+		at += sign_record(data + at, size - at, seed)
+			      ? fr_record_span(record->size_flags & FRM_RECORD_SIZE_MASK)
+			      : 8;
 	}
 }
 
@@ -134,7 +140,8 @@ static void repair_chunk(uint8_t *at, const struct frm_super *super, size_t offs
 
 	if (chunk->type == FRM_CHUNK_LANE && size >= sizeof(*lane)) {
 		repair_owners(lane->owner, super->ring_id);
-		repair_stream(body + sizeof(*lane), size - sizeof(*lane), fr_lane_seed(super->ring_id, super->boot_id, lane->lane));
+		repair_stream(body + sizeof(*lane), size - sizeof(*lane),
+			      fr_lane_seed(super->ring_id, super->boot_id, lane->lane));
 	} else if (chunk->type == FRM_CHUNK_SEAL && size >= sizeof(struct frm_seal)) {
 		((struct frm_seal *)body)->bytes = offset;
 	}
@@ -152,11 +159,13 @@ static void repair_segment(uint8_t *image, size_t size)
 	for (size_t at = sizeof(*segment); at + sizeof(struct frm_chunk) <= size;) {
 		struct frm_chunk *chunk = (struct frm_chunk *)(image + at);
 
-		if (chunk->size < sizeof(*chunk) || chunk->size > size - at || !chunk->type || chunk->type > 16) {
+		if (chunk->size < sizeof(*chunk) || chunk->size > size - at || !chunk->type ||
+		    chunk->type > 16) {
 			at += 8;
 			continue;
 		}
-		if (chunk->type == FRM_CHUNK_META && !super.magic && chunk->size - sizeof(*chunk) >= sizeof(super)) {
+		if (chunk->type == FRM_CHUNK_META && !super.magic &&
+		    chunk->size - sizeof(*chunk) >= sizeof(super)) {
 			repair_meta((uint8_t *)(chunk + 1), chunk->size - sizeof(*chunk), segment->ring_id);
 			memcpy(&super, chunk + 1, sizeof(super));
 		}

@@ -2,8 +2,9 @@
 /*
  * repair.h - makes the checksums of a ring or a segment hold again, so that a fuzzer gets behind them.
  *
- * Everything a checksum protects is signed where it lies: superblocks, lane heads, owners, anchors, sessions, descriptors, records,
- * chunks, the seal. Readers judge what is left: bounds, positions, numbers.
+ * Everything a checksum protects is signed where it lies: superblocks, lane heads, owners, anchors,
+ * sessions, descriptors, records, chunks, the seal. Readers judge what is left: bounds, positions,
+ * numbers.
  */
 #ifndef TESTS_FUZZ_REPAIR_H
 #define TESTS_FUZZ_REPAIR_H

@@ -21,9 +21,11 @@ static bool is_genuine(const struct fr_image *image, const struct fr_record *rec
 	const struct frm_super *super = fr_image_super(image);
 	uint32_t seed = fr_lane_seed(super->ring_id, super->boot_id, record->lane);
 
-	return record->head->crc == fr_crc32c_record(seed, record->head->pos, (uint64_t)record->head->size_flags << 32,
-						     (const unsigned char *)record->head + 16,
-						     fr_record_span((uint32_t)sizeof(*record->head) + record->payload_size) - 16);
+	return record->head->crc ==
+	       fr_crc32c_record(
+		       seed, record->head->pos, (uint64_t)record->head->size_flags << 32,
+		       (const unsigned char *)record->head + 16,
+		       fr_record_span((uint32_t)sizeof(*record->head) + record->payload_size) - 16);
 }
 
 void look_at_all(struct fr_image *image)
@@ -44,7 +46,8 @@ void look_at_all(struct fr_image *image)
 			continue;
 		fr_decode(image, record, &event);
 		HOLDS(event.field_count <= FR_FIELDS_MAX);
-		HOLDS(fr_event_text(&event, text, sizeof(text)) >= sizeof(text) || memchr(text, '\0', sizeof(text)));
+		HOLDS(fr_event_text(&event, text, sizeof(text)) >= sizeof(text) ||
+		      memchr(text, '\0', sizeof(text)));
 		length = fr_event_json_fields(&event, text, sizeof(text));
 		HOLDS(length >= sizeof(text) || fr_json_valid(text, length));
 	}
@@ -64,7 +67,8 @@ static void compare_records(const struct fr_image *was, const struct fr_image *i
 		const struct fr_record *a = fr_image_record(was, i), *b = fr_image_record(is, i);
 
 		HOLDS(a->lane == b->lane && a->payload_size == b->payload_size);
-		HOLDS(!memcmp(a->head, b->head, fr_record_span((uint32_t)sizeof(*a->head) + a->payload_size)));
+		HOLDS(!memcmp(a->head, b->head,
+			      fr_record_span((uint32_t)sizeof(*a->head) + a->payload_size)));
 	}
 }
 
@@ -93,9 +97,13 @@ static uint64_t lost(const struct fr_image *image, size_t lane, enum frm_loss ca
 		const struct fr_loss *loss = fr_image_loss(image, i);
 		size_t in = loss->lane == FRM_LANE_NONE ? fr_image_lane_count(image) : loss->lane;
 
-		/* a range that runs over the end of all numbers, which only a segment can claim, is nobody's */
+		/*
+		 * a range that runs over the end of all numbers, which only a segment can claim, is
+		 * nobody's
+		 */
 		if (in == lane && loss->cause == cause &&
-		    (loss->lane == FRM_LANE_NONE || cause > FRM_LOSS_DAMAGED || loss->first_seq + loss->count >= loss->first_seq))
+		    (loss->lane == FRM_LANE_NONE || cause > FRM_LOSS_DAMAGED ||
+		     loss->first_seq + loss->count >= loss->first_seq))
 			sum += loss->count;
 	}
 	return sum;
@@ -123,7 +131,8 @@ void salvage_and_compare(const struct fr_image *image)
 	HOLDS(fd >= 0 && fr_image_open(fd, 0, &copy) == 0);
 	close(fd);
 	HOLDS(unlinkat(spool.dir, found.segment, 0) == 0);
-	HOLDS(fr_image_type(copy) == FR_IMAGE_SEGMENT && !fr_image_chunk_damage(copy) && !fr_image_meta_damage(copy));
+	HOLDS(fr_image_type(copy) == FR_IMAGE_SEGMENT && !fr_image_chunk_damage(copy) &&
+	      !fr_image_meta_damage(copy));
 	HOLDS(fr_image_lane_count(image) == fr_image_lane_count(copy));
 	compare_records(image, copy);
 	compare_names(image, copy);

@@ -8,7 +8,10 @@
 /* Whatever it offers can be looked at, and lies within its bytes' checksums (I8). */
 void look_at_all(struct fr_image *image);
 
-/* Salvage makes a segment of it in which every event and loss is, once; salvaged again there is nothing more to say. */
+/*
+ * Salvage makes a segment of it in which every event and loss is, once; salvaged again there is
+ * nothing more to say.
+ */
 void salvage_and_compare(const struct fr_image *image);
 
 #endif

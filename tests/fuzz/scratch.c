@@ -23,7 +23,8 @@ static void drop_folder(void)
 const char *scratch_folder(void)
 {
 	if (!*folder) {
-		snprintf(folder, sizeof(folder), "%s/fuzz.XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+		snprintf(folder, sizeof(folder), "%s/fuzz.XXXXXX",
+			 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 		HOLDS(mkdtemp(folder));
 		atexit(drop_folder);
 	}

@@ -68,7 +68,8 @@ size_t sparse_pack(const uint8_t *image, size_t size, uint8_t *packed, size_t ro
 
 		while (i + zeros < words && zeros < UINT16_MAX && is_zero(image + 8 * (i + zeros)))
 			zeros++;
-		while (i + zeros + full < words && full < UINT16_MAX && !is_zero(image + 8 * (i + zeros + full)))
+		while (i + zeros + full < words && full < UINT16_MAX &&
+		       !is_zero(image + 8 * (i + zeros + full)))
 			full++;
 		if (sizeof(head) + 8 * full > room - used)
 			return 0;

@@ -12,7 +12,10 @@ struct fr_store *empty_store(void)
 
 	if (!store)
 		HOLDS(fr_store_open(":memory:", &store) == 0);
-	HOLDS(sqlite3_exec(fr_store_db(store), "delete from events; delete from batches; delete from lanes; delete from kinds;"
-					       " delete from processes", NULL, NULL, NULL) == SQLITE_OK);
+	HOLDS(sqlite3_exec(
+		      fr_store_db(store),
+		      "delete from events; delete from batches; delete from lanes; delete from kinds;"
+		      " delete from processes",
+		      NULL, NULL, NULL) == SQLITE_OK);
 	return store;
 }

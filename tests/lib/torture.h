@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * torture.h - how a torture program knows its count, and says what it has done; torture.sh is the same for scripts.
+ * torture.h - how a torture program knows its count, and says what it has done; torture.sh is the
+ * same for scripts.
  *
- * `make check` runs each with a sample, `make torture` (FR_TORTURE=full) with the count that README's table promises.
- * A program fails by exiting with anything but 0; what it reports here is what held.
+ * `make check` runs each with a sample, `make torture` (FR_TORTURE=full) with the count that
+ * README's table promises. A program fails by exiting with anything but 0; what it reports here is
+ * what held.
  */
 #ifndef TESTS_LIB_TORTURE_H
 #define TESTS_LIB_TORTURE_H
@@ -27,11 +29,12 @@ static inline unsigned long torture_count(unsigned long sample, unsigned long fu
 }
 
 /*
- * One row's result, as a JSON line on standard output and in the file FR_REPORT: `row` is what README's table calls it, `count` so many
- * `unit`s ("runs", "images") were tried and all held, the rest is what was seen meanwhile, in words without quotes.
+ * One row's result, as a JSON line on standard output and in the file FR_REPORT: `row` is what
+ * README's table calls it, `count` so many `unit`s ("runs", "images") were tried and all held, the
+ * rest is what was seen meanwhile, in words without quotes.
  */
-static inline __attribute__((format(printf, 4, 5))) void torture_row(const char *row, unsigned long long count, const char *unit,
-								       const char *format, ...)
+static inline __attribute__((format(printf, 4, 5))) void
+torture_row(const char *row, unsigned long long count, const char *unit, const char *format, ...)
 {
 	const char *path = getenv("FR_REPORT");
 	FILE *report = path ? fopen(path, "a") : NULL;
@@ -42,8 +45,9 @@ static inline __attribute__((format(printf, 4, 5))) void torture_row(const char 
 	vsnprintf(seen, sizeof(seen), format, args);
 	va_end(args);
 	for (int i = 0; i < (report ? 2 : 1); i++)
-		fprintf(i ? report : stdout, "{\"row\":\"%s\",\"count\":%llu,\"unit\":\"%s\",\"full\":%s,\"seen\":\"%s\"}\n", row, count,
-			unit, torture_full() ? "true" : "false", seen);
+		fprintf(i ? report : stdout,
+			"{\"row\":\"%s\",\"count\":%llu,\"unit\":\"%s\",\"full\":%s,\"seen\":\"%s\"}\n",
+			row, count, unit, torture_full() ? "true" : "false", seen);
 	if (report)
 		fclose(report);
 }

@@ -2,14 +2,17 @@
 /*
  * fault.c - a library to be preloaded, in which one chosen call of a program fails.
  *
- * Each function below takes the place of libc's (SQLite's, curl's, zstd's) of the same name, for the program and for all libraries
- * it uses. It notes the call's site in the file $FAULT_PAGE (fault.h), fails if that is what the driver asked for, and else calls the real
- * one. All processes that come of the program by fork share the file and so the count.
+ * Each function below takes the place of libc's (SQLite's, curl's, zstd's) of the same name, for
+ * the program and for all libraries it uses. It notes the call's site in the file $FAULT_PAGE
+ * (fault.h), fails if that is what the driver asked for, and else calls the real one. All processes
+ * that come of the program by fork share the file and so the count.
  *
- * What returns memory, a descriptor or a mapping is remembered until it is given back; what is left when a program ends by exit
- * or by a return from main is written to its site: the driver compares that with a run in which nothing failed.
+ * What returns memory, a descriptor or a mapping is remembered until it is given back; what is left
+ * when a program ends by exit or by a return from main is written to its site: the driver compares
+ * that with a run in which nothing failed.
  *
- * Prototypes of libc would be in the way (open, fcntl and syscall take what they are given), so symbols are named by asm labels.
+ * Prototypes of libc would be in the way (open, fcntl and syscall take what they are given), so
+ * symbols are named by asm labels.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -80,7 +83,9 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *context)
 		if (info->dlpi_phdr[i].p_type != PT_LOAD)
 			continue;
 		found.from = at < found.from ? at : found.from;
-		found.to = at + info->dlpi_phdr[i].p_memsz > found.to ? at + info->dlpi_phdr[i].p_memsz : found.to;
+		found.to = at + info->dlpi_phdr[i].p_memsz > found.to
+				   ? at + info->dlpi_phdr[i].p_memsz
+				   : found.to;
 	}
 	if (module_count < 128) {
 		found.name = module_name(info->dlpi_name);
@@ -122,7 +127,10 @@ static struct fault_site *site_of(const char *call, uint32_t kinds)
 
 		found.frame[i - skip] = module ? (uint32_t)((uintptr_t)frame[i] - module->from) : 0;
 		found.module[i - skip] = module ? module->name : 63;
-		/* within libraries, the place of the call alone counts: their insides are not what is tested */
+		/*
+		 * within libraries, the place of the call alone counts: their insides are not what
+		 * is tested
+		 */
 		if (i > skip && !own_code)
 			continue;
 		for (const char *p = page->module[found.module[i - skip]]; *p; p++)
@@ -167,7 +175,8 @@ static bool fails(const char *call, uint32_t kinds, int error, struct fault_site
 		if (!page->fired && site->key == page->target && site->count == page->nth)
 			page->fired = fail = true;
 		else
-			fail = page->fired && (kinds & page->onward) && (!(kinds & FAULT_UNDO) || (page->onward & FAULT_UNDO));
+			fail = page->fired && (kinds & page->onward) &&
+			       (!(kinds & FAULT_UNDO) || (page->onward & FAULT_UNDO));
 		page->failed += fail;
 	}
 	give_lock();
@@ -246,7 +255,10 @@ __attribute__((destructor)) static void count_held(void)
 		return;
 	inside = true;
 	for (unsigned i = 0; i < HELD; i++) {
-		/* libc keeps the buffer of standard output; fclose and the like close descriptors without our seeing */
+		/*
+		 * libc keeps the buffer of standard output; fclose and the like close descriptors
+		 * without our seeing
+		 */
 		if (held[i].what > 1 && held[i].what != MEMORY(stdout->_IO_buf_base) &&
 		    (!(held[i].what >> 62) || is_open((int)held[i].what, 1 /* F_GETFD */) >= 0))
 			__atomic_add_fetch(&held[i].site->held, 1, __ATOMIC_RELAXED);
@@ -258,7 +270,8 @@ __attribute__((constructor)) static void begin(void)
 	const char *path = secure_getenv("FAULT_PAGE");
 	int (*open_file)(const char *, int, ...) = (int (*)(const char *, int, ...))(uintptr_t)real("open");
 	int (*close_file)(int) = (int (*)(int))(uintptr_t)real("close");
-	void *(*map)(void *, size_t, int, int, int, long) = (void *(*)(void *, size_t, int, int, int, long))(uintptr_t)real("mmap");
+	void *(*map)(void *, size_t, int, int, int, long) =
+		(void *(*)(void *, size_t, int, int, int, long))(uintptr_t)real("mmap");
 	void *warm[4], *mapped;
 	int fd;
 
@@ -345,8 +358,10 @@ void fault_spare(bool spare)
 		return -1;                                                          \
 	}
 WRITES(write, (int fd, const void *from, size_t size), (fd, from, size / 2), (fd, from, size))
-WRITES(pwrite, (int fd, const void *from, size_t size, long at), (fd, from, size / 2, at), (fd, from, size, at))
-WRITES(pwrite64, (int fd, const void *from, size_t size, long at), (fd, from, size / 2, at), (fd, from, size, at))
+WRITES(pwrite, (int fd, const void *from, size_t size, long at), (fd, from, size / 2, at),
+       (fd, from, size, at))
+WRITES(pwrite64, (int fd, const void *from, size_t size, long at), (fd, from, size / 2, at),
+       (fd, from, size, at))
 
 /* What closes has closed, whatever it says. */
 EXPORT int fault_close(int fd) __asm__("close");
@@ -380,8 +395,8 @@ int fault_pipe2(int *ends, int flags)
 	return result;
 }
 
-static void *map(const char *name, void *(*next)(void *, size_t, int, int, int, long), void *at, size_t size, int protection, int flags,
-		 int fd, long offset)
+static void *map(const char *name, void *(*next)(void *, size_t, int, int, int, long), void *at,
+		 size_t size, int protection, int flags, int fd, long offset)
 {
 	struct fault_site *site;
 	void *result;
@@ -417,7 +432,10 @@ int fault_munmap(void *at, size_t size)
 	return next(at, size);
 }
 
-/* Of the system calls that have no function: what eBPF, watching and signalling a process by descriptor need. */
+/*
+ * Of the system calls that have no function: what eBPF, watching and signalling a process by
+ * descriptor need.
+ */
 EXPORT long fault_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
 long fault_syscall(long number, long a, long b, long c, long d, long e, long f)
 {

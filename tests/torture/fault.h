@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault.h - what the library that makes calls fail (fault.c) and the driver that asks it to (test_faults.c) share: a file that both map.
+ * fault.h - what the library that makes calls fail (fault.c) and the driver that asks it to
+ * (test_faults.c) share: a file that both map.
  *
- * A SITE is a call by name, made from one place and one way through our own code: the same place reached on another way is another
- * site. The driver first
+ * A SITE is a call by name, made from one place and one way through our own code: the same place
+ * reached on another way is another site. The driver first
  * lets a program run and learns its sites; then it names one of them, and the library fails that call.
  */
 #ifndef TESTS_TORTURE_FAULT_H
@@ -37,7 +38,8 @@ struct fault_page {
 	uint64_t target; /* a site's key; 0: none, only count */
 	uint32_t nth;	 /* which call of it */
 	int32_t error;	 /* an errno; 0: the one that suits the call */
-	uint32_t onward; /* kinds of calls that fail from then on, too: FAULT_STORE, with or without FAULT_UNDO */
+	/* kinds of calls that fail from then on, too: FAULT_STORE, with or without FAULT_UNDO */
+	uint32_t onward;
 	/* what came of it */
 	uint32_t fired;
 	uint32_t failed; /* calls that failed */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_app.c - an application that uses all of libflightrec, and holds it to what flightrec.h says while calls fail in it.
+ * fault_app.c - an application that uses all of libflightrec, and holds it to what flightrec.h says
+ * while calls fail in it.
  *
- * Prints a line for each event that the library took: "PID NUMBER", or "PID" and its text. What it was refused is said once on standard
- * error. Ends with SIGABRT when the library does what flightrec.h does not say: sets errno, returns something else, or does not
- * record again after the one fault is over ($FAULT_ONWARD: they go on).
+ * Prints a line for each event that the library took: "PID NUMBER", or "PID" and its text. What it
+ * was refused is said once on standard error. Ends with SIGABRT when the library does what
+ * flightrec.h does not say: sets errno, returns something else, or does not record again after the
+ * one fault is over ($FAULT_ONWARD: they go on).
  */
 #include <errno.h>
 #include <flightrec/flightrec.h>
@@ -163,7 +165,10 @@ static void in_child(void)
 	errno = 0;
 }
 
-/* The fault was once: what is refused now is not refused a second time. A library without a ring tries again after a second. */
+/*
+ * The fault was once: what is refused now is not refused a second time. A library without a ring
+ * tries again after a second.
+ */
 static void afterwards(void)
 {
 	struct timespec second = { .tv_sec = 1, .tv_nsec = 10000000 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* fault_site.h - finds a site in a page, says where it is in the source, and counts the lines of what was said there. */
+/*
+ * fault_site.h - finds a site in a page, says where it is in the source, and counts the lines of
+ * what was said there.
+ */
 #ifndef TESTS_TORTURE_FAULT_SITE_H
 #define TESTS_TORTURE_FAULT_SITE_H
 
@@ -19,14 +22,16 @@ static inline unsigned lines_in(const char *text)
 
 static inline const struct fault_site *find_site(const struct fault_page *where, uint64_t key)
 {
-	for (size_t k = key % FAULT_SITES, n = 0; n < FAULT_SITES && where->site[k].key; k = (k + 1) % FAULT_SITES, n++)
+	for (size_t k = key % FAULT_SITES, n = 0; n < FAULT_SITES && where->site[k].key;
+	     k = (k + 1) % FAULT_SITES, n++)
 		if (where->site[k].key == key)
 			return &where->site[k];
 	return NULL;
 }
 
 /* "write < write_fully < flush < ..." */
-static inline const char *site_text(const char *build, const char *program, const struct fault_page *where, const struct fault_site *site)
+static inline const char *site_text(const char *build, const char *program,
+				    const struct fault_page *where, const struct fault_site *site)
 {
 	static char text[4096];
 	size_t used = (size_t)snprintf(text, sizeof(text), "%s", site->call);
@@ -40,7 +45,9 @@ static inline const char *site_text(const char *build, const char *program, cons
 			used += (size_t)snprintf(text + used, sizeof(text) - used, " < %s", module);
 			continue;
 		}
-		snprintf(line, sizeof(line), "addr2line -f -s -e %s/%s 0x%x 2>/dev/null | paste -sd' '", build, program, site->frame[i] - 1);
+		snprintf(line, sizeof(line),
+			 "addr2line -f -s -e %s/%s 0x%x 2>/dev/null | paste -sd' '", build, program,
+			 site->frame[i] - 1);
 		names = popen(line, "r");
 		if (names && fgets(function, sizeof(function), names))
 			function[strcspn(function, "\n")] = '\0';

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_road.c - the whole road under fire: writers are killed, then recover, index, upload, rebuild and retention run over what
- * they left, each killed once - at a testpoint, or at a random instant - and run again. In the end the index and the
- * collector hold each recovered event once, each thread's in order, and no command finds anything left to do.
- * ROAD_POINT=NAME kills at that testpoint only; ROAD_SEED repeats a way with random instants.
+ * test_road.c - the whole road under fire: writers are killed, then recover, index, upload, rebuild
+ * and retention run over what they left, each killed once - at a testpoint, or at a random instant
+ * - and run again. In the end the index and the collector hold each recovered event once, each
+ * thread's in order, and no command finds anything left to do. ROAD_POINT=NAME kills at that
+ * testpoint only; ROAD_SEED repeats a way with random instants.
  */
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -29,7 +30,10 @@ static char scratch[48], state[64], fleet[64], endpoint[64];
 static const char *flightrec;
 static pid_t owner, collector;
 
-/* ------------------------------------------------------------------ keys of events, as sorted texts "RING LANE SEQ" */
+/*
+ * ------------------------------------------------------------------ keys of events, as sorted
+ * texts "RING LANE SEQ"
+ */
 
 struct keys {
 	size_t count;
@@ -58,9 +62,11 @@ static void keys_sort(struct keys *keys)
 static void require_same(const struct keys *want, const struct keys *got, const char *where, const char *what)
 {
 	for (size_t i = 0; i < want->count || i < got->count; i++) {
-		const char *a = i < want->count ? want->key[i] : "nothing", *b = i < got->count ? got->key[i] : "nothing";
+		const char *a = i < want->count ? want->key[i] : "nothing",
+			   *b = i < got->count ? got->key[i] : "nothing";
 
-		REQUIRE(!strcmp(a, b), "%s: %s has %s, not %s; %zu events, want %zu", where, what, b, a, got->count, want->count);
+		REQUIRE(!strcmp(a, b), "%s: %s has %s, not %s; %zu events, want %zu", where, what,
+			b, a, got->count, want->count);
 	}
 }
 
@@ -94,7 +100,8 @@ static void db_keys(const char *path, const char *sql, struct keys *keys)
 
 	REQUIRE(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
 	while (sqlite3_step(rows) == SQLITE_ROW)
-		keys_add(keys, (const char *)sqlite3_column_text(rows, 0), (unsigned long long)sqlite3_column_int64(rows, 1),
+		keys_add(keys, (const char *)sqlite3_column_text(rows, 0),
+			 (unsigned long long)sqlite3_column_int64(rows, 1),
 			 (unsigned long long)sqlite3_column_int64(rows, 2));
 	sqlite3_finalize(rows);
 	sqlite3_close(db);
@@ -136,7 +143,8 @@ static void judge_collector(const struct keys *want, const char *where)
 
 	db_keys(fleet, "SELECT ring, lane, seq FROM event", &got);
 	require_same(want, &got, where, "the collector");
-	REQUIRE(db_number(fleet, "SELECT total(events) FROM batches") == (long long)want->count, "%s: batches overlap", where);
+	REQUIRE(db_number(fleet, "SELECT total(events) FROM batches") == (long long)want->count,
+		"%s: batches overlap", where);
 	REQUIRE(db_number(fleet, "SELECT count(*) FROM (SELECT json_extract(fields, '$.number') n,"
 				 " lag(json_extract(fields, '$.number')) OVER"
 				 " (PARTITION BY ring, json_extract(fields, '$.thread') ORDER BY lane, seq) before"
@@ -147,7 +155,8 @@ static void judge_collector(const struct keys *want, const char *where)
 
 static void forget_fleet(void)
 {
-	static const char sql[] = "BEGIN IMMEDIATE; DELETE FROM events; DELETE FROM batches; DELETE FROM lanes; COMMIT";
+	static const char sql[] =
+		"BEGIN IMMEDIATE; DELETE FROM events; DELETE FROM batches; DELETE FROM lanes; COMMIT";
 	sqlite3 *db = db_open(fleet);
 
 	REQUIRE(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
@@ -157,16 +166,21 @@ static void forget_fleet(void)
 /* ------------------------------------------------------------------ the commands */
 
 enum stage { RECOVER, INDEX, UPLOAD, REBUILD, RETENTION, STAGES };
-static const char *const stage_name[] = { "recover", "index", "upload", "index --rebuild", "index --max-size" };
+static const char *const stage_name[] = { "recover", "index", "upload", "index --rebuild",
+					  "index --max-size" };
 
-/* Runs one; kills it after so many microseconds (0: not), or where `point` says (NULL: not). What waitpid says. */
+/*
+ * Runs one; kills it after so many microseconds (0: not), or where `point` says (NULL: not). What
+ * waitpid says.
+ */
 static int command(enum stage stage, const char *point, uint64_t kill_us)
 {
 	const char *args[STAGES][20] = {
 		{ flightrec, "recover" },
 		{ flightrec, "index", "--keep" },
-		{ flightrec, "upload", "--endpoint", endpoint, "--database", DATABASE, "-o", "batch_events=100",
-		  "-o", "retry_base=5ms", "-o", "retry_cap=50ms", "-o", "timeout=2s", "-o", "give_up=60s" },
+		{ flightrec, "upload", "--endpoint", endpoint, "--database", DATABASE, "-o",
+		  "batch_events=100", "-o", "retry_base=5ms", "-o", "retry_cap=50ms", "-o",
+		  "timeout=2s", "-o", "give_up=60s" },
 		{ flightrec, "index", "--keep", "--rebuild" },
 		{ flightrec, "index", "--max-size", "1" },
 	};
@@ -203,20 +217,22 @@ static void finish(enum stage stage, const char *where)
 {
 	int status = command(stage, NULL, 0), code = WEXITSTATUS(status);
 
-	REQUIRE(WIFEXITED(status) && (code == 0 || code == 3 || code == 4), "%s: %s ends with %#x", where, stage_name[stage],
-		status);
+	REQUIRE(WIFEXITED(status) && (code == 0 || code == 3 || code == 4), "%s: %s ends with %#x",
+		where, stage_name[stage], status);
 }
 
 /*
- * One way along the road over the evidence, which is copied. Dies at the point, in the first stage that reaches it; or, when
- * `seed` is given, now and then. Returns how often.
+ * One way along the road over the evidence, which is copied. Dies at the point, in the first stage
+ * that reaches it; or, when `seed` is given, now and then. Returns how often.
  */
-static unsigned travel(const char *evidence, const struct keys *want, const char *point, uint64_t *seed, const char *where)
+static unsigned travel(const char *evidence, const struct keys *want, const char *point,
+		       uint64_t *seed, const char *where)
 {
 	char line[256];
 	unsigned deaths = 0;
 
-	snprintf(line, sizeof(line), "rm -rf %s && cp -a %s %s && : >%s/log", state, evidence, state, scratch);
+	snprintf(line, sizeof(line), "rm -rf %s && cp -a %s %s && : >%s/log", state, evidence,
+		 state, scratch);
 	REQUIRE(system(line) == 0);
 	forget_fleet();
 	for (enum stage stage = 0; stage < STAGES; stage++) {
@@ -233,7 +249,8 @@ static unsigned travel(const char *evidence, const struct keys *want, const char
 	/* all was sent before it was dropped; so nothing is missing, and nothing is sent again */
 	snprintf(line, sizeof(line), "%s/index.db", state);
 	REQUIRE(db_number(line, "SELECT count(*) FROM events") == 0, "%s: it was not dropped", where);
-	REQUIRE(db_number(line, "SELECT count(*) FROM losses WHERE cause LIKE '%retention%'") == 0, "%s: dropped unsent", where);
+	REQUIRE(db_number(line, "SELECT count(*) FROM losses WHERE cause LIKE '%retention%'") == 0,
+		"%s: dropped unsent", where);
 	REQUIRE(WEXITSTATUS(command(UPLOAD, NULL, 0)) == 4, "%s: there was something left to send", where);
 	judge_collector(want, where);
 	return deaths;
@@ -247,7 +264,8 @@ static struct noise *noise[WRITERS];
 /* Rings of writers that were killed, judged, in DIR/rings; and their keys. `seed`: at random instants. */
 static void make_evidence(const char *dir, struct keys *keys, uint64_t *seed)
 {
-	static const char *const at[WRITERS] = { "commit-sized:250", "reserve-published:390", "client-reserved:520" };
+	static const char *const at[WRITERS] = { "commit-sized:250", "reserve-published:390",
+						 "client-reserved:520" };
 	pid_t pid[WRITERS];
 
 	mkdir(dir, 0700);
@@ -277,7 +295,8 @@ static void make_evidence(const char *dir, struct keys *keys, uint64_t *seed)
 			oracle_sleep_us(oracle_random(seed) % 30000);
 			kill(pid[i], SIGKILL);
 		}
-		REQUIRE(waitpid(pid[i], &status, 0) == pid[i] && WIFSIGNALED(status), "a writer ended by itself: %#x", status);
+		REQUIRE(waitpid(pid[i], &status, 0) == pid[i] && WIFSIGNALED(status),
+			"a writer ended by itself: %#x", status);
 		if (!witness[i]->ring_path[0])
 			continue; /* killed before it had one */
 		oracle_judge(witness[i], i + 1, ORACLE_OWN_LANES | ORACLE_EXTRA | ORACLE_MAYBE_CLOSED);
@@ -305,7 +324,8 @@ static void begin(void)
 	int number = 0;
 
 	/* in memory where there is some: a way has dozens of fsyncs */
-	snprintf(scratch, sizeof(scratch), "%s/flightrec-road.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	snprintf(scratch, sizeof(scratch), "%s/flightrec-road.XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	REQUIRE(mkdtemp(scratch));
 	snprintf(state, sizeof(state), "%s/state", scratch);
 	snprintf(fleet, sizeof(fleet), "%s/fleet.db", scratch);
@@ -321,7 +341,8 @@ static void begin(void)
 	REQUIRE(collector >= 0);
 	if (collector == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execl(listener, listener, "--listen", "127.0.0.1:0", "--db", fleet, "--port-file", port_file, (char *)NULL);
+		execl(listener, listener, "--listen", "127.0.0.1:0", "--db", fleet, "--port-file",
+		      port_file, (char *)NULL);
 		_exit(126);
 	}
 	for (int i = 0; i < 500 && number == 0; i++) {
@@ -366,7 +387,8 @@ static void make_fixed(const char *dir, struct keys *keys)
 	put_text(path, "7-junk.ring", "no ring");
 	snprintf(pstore, sizeof(pstore), "%s/pstore", dir);
 	mkdir(pstore, 0700);
-	put_text(pstore, "dmesg-ramoops-0", "Oops#1 Part1\n<6>[    1.000000] long ago\n<4>[   12.500000] Oops: 0002 [#1]\n");
+	put_text(pstore, "dmesg-ramoops-0",
+		 "Oops#1 Part1\n<6>[    1.000000] long ago\n<4>[   12.500000] Oops: 0002 [#1]\n");
 	put_text(pstore, "dmesg-ramoops-1",
 		 "Panic#2 Part1\n<4>[   12.400000] odd\n<0>[   13.000001] Kernel panic - not syncing: killed\n");
 }
@@ -386,14 +408,15 @@ static void look_undisturbed(const char *evidence, const struct keys *rings, str
 	for (size_t i = 0; i < rings->count; i++)
 		found += bsearch(rings->key[i], all->key, all->count, sizeof(*all->key), by_text) != NULL;
 	/* the kernel's: four lines, an oops and a panic */
-	REQUIRE(found == rings->count && all->count == rings->count + 6, "%zu events, of %zu that the rings hold %zu",
-		all->count, rings->count, found);
+	REQUIRE(found == rings->count && all->count == rings->count + 6,
+		"%zu events, of %zu that the rings hold %zu", all->count, rings->count, found);
 }
 
 static void test_killed_at_any_testpoint_the_road_ends_the_same(void)
 {
 	static char point[256][48], of_index[64][48];
-	size_t points = life_points("evidence index upload", point, 256), must = life_points("index", of_index, 64);
+	size_t points = life_points("evidence index upload", point, 256),
+	       must = life_points("index", of_index, 64);
 	const char *only = getenv("ROAD_POINT");
 	struct keys rings = { 0 }, all = { 0 };
 	unsigned long runs = 0, reached = 0;
@@ -435,7 +458,9 @@ static void test_killed_at_any_testpoint_the_road_ends_the_same(void)
 static void test_killed_at_random_instants_the_road_ends_the_same(void)
 {
 	const char *wanted = getenv("ROAD_SEED");
-	uint64_t seed = wanted ? strtoull(wanted, NULL, 0) : ((uint64_t)getpid() << 32 | (uint64_t)time(NULL)), events = 0;
+	uint64_t seed = wanted ? strtoull(wanted, NULL, 0)
+			       : ((uint64_t)getpid() << 32 | (uint64_t)time(NULL)),
+		 events = 0;
 	unsigned long runs = torture_count(24 / SAMPLE + 1, 150), deaths = 0;
 	char evidence[64], line[96], where[64];
 

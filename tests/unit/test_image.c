@@ -302,7 +302,8 @@ TEST(test_I9_both_superblocks_gone_cost_the_writers_identity_only)
 		memset(bytes + fr_super_lane_offset(&u.ring.super, damaged / 2) +
 			       (damaged % 2 ? u.ring.super.lane_size - FRM_LANE_HEAD : 0), 0, head);
 	}
-	assert_int_equal(open_bytes(bytes, u.ring.size, &image), -EBADMSG); /* nothing says any more what it is */
+	/* nothing says any more what it is */
+	assert_int_equal(open_bytes(bytes, u.ring.size, &image), -EBADMSG);
 	free(bytes);
 	unit_ring_free(&u);
 }
@@ -324,7 +325,8 @@ TEST(test_I10_a_superblock_is_put_together_from_two_damaged_ones)
 		assert_int_equal(fr_image_record_count(image), 10);
 		fr_image_close(image);
 	}
-	bytes[u.ring.super.meta_size + 40] ^= 2; /* the same word in both: the identity is gone, the records are not */
+	/* the same word in both: the identity is gone, the records are not */
+	bytes[u.ring.super.meta_size + 40] ^= 2;
 	assert_int_equal(open_bytes(bytes, u.ring.size, &image), 0);
 	assert_int_equal(fr_image_super(image)->pid, 0);
 	assert_int_equal(fr_image_record_count(image), 10);

@@ -60,7 +60,9 @@ TEST(test_entries_comments_and_white_space)
 	assert_int_equal(parse("# c\n; c\nfree=1\n[a]\n  key\t=  a value # kept \r\n\n[ b ]\nempty=\nlast = x = y", &seen, error,
 			       sizeof error), 0);
 	assert_string_equal(seen.text, "[a]key=a value # kept;[b]empty=;[b]last=x = y;");
-	assert_string_equal(seen.warnings, "x.conf:3: \"free\" stands in no section and is ignored; put [name] above it\n");
+	assert_string_equal(
+		seen.warnings,
+		"x.conf:3: \"free\" stands in no section and is ignored; put [name] above it\n");
 }
 
 TEST(test_errors_name_file_line_and_reason)

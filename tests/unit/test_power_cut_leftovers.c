@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* test_power_cut_leftovers.c - what a power cut may leave of the spool, its logs and the list of boots, one thing at a time. */
+/*
+ * test_power_cut_leftovers.c - what a power cut may leave of the spool, its logs and the list of
+ * boots, one thing at a time.
+ */
 #include <sys/stat.h>
 
 #include "pstore/attempt.h"
@@ -9,7 +12,8 @@
 #include "uploader/evidence.h"
 #include "uploader/retention.h"
 
-static int count_lines(void *data, const char *word UNUSED, const struct fr_index_range *range UNUSED, uint64_t unix_time UNUSED)
+static int count_lines(void *data, const char *word UNUSED,
+		       const struct fr_index_range *range UNUSED, uint64_t unix_time UNUSED)
 {
 	++*(unsigned *)data;
 	return 0;
@@ -93,7 +97,9 @@ static unsigned count_pending(struct fr_index *index)
 
 static struct fr_index_range all_of(const struct writer *w)
 {
-	struct fr_index_range range = { .lane = 0, .first = 0, .last = w->lane[0].seq - 1, .count = w->lane[0].seq };
+	struct fr_index_range range = {
+		.lane = 0, .first = 0, .last = w->lane[0].seq - 1, .count = w->lane[0].seq
+	};
 
 	memcpy(range.ring_id, w->id, 16);
 	memcpy(range.boot_id, w->boot, 16);
@@ -129,7 +135,8 @@ TEST(test_a_segment_that_comes_back_is_not_sent_again)
 
 	index = make_acknowledged(&s, &w, &range);
 	fr_segment_name(name, w.id, 0);
-	scratch_date(s.spool, name, 1700000000); /* it is not the file that was read: forgotten, and read again */
+	/* it is not the file that was read: forgotten, and read again */
+	scratch_date(s.spool, name, 1700000000);
 	assert_int_equal(fr_index_update(index, NULL), 0);
 	assert_int_equal(count_pending(index), 0);
 	assert_answer(index, "SELECT count(*) FROM events", "50\n");

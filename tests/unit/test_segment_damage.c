@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_segment_damage.c - prefixes and flipped bits of a segment, for a spool lies on disks for weeks: some in a check, each under
- * torture.
+ * test_segment_damage.c - prefixes and flipped bits of a segment, for a spool lies on disks for
+ * weeks: some in a check, each under torture.
  */
 #include "tests/unit/unit_parallel.h"
 
@@ -131,7 +131,9 @@ static uint64_t told_damaged(const struct fr_image *image)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < fr_image_loss_count(image); i++)
-		count += fr_image_loss(image, i)->cause == FRM_LOSS_DAMAGED ? fr_image_loss(image, i)->count : 0;
+		count += fr_image_loss(image, i)->cause == FRM_LOSS_DAMAGED
+				 ? fr_image_loss(image, i)->count
+				 : 0;
 	return count;
 }
 
@@ -188,8 +190,10 @@ TEST(test_I9_every_single_flipped_bit_of_a_segment)
 {
 	step = UNIT_SANITIZED ? 241 : torture_count(23, 1);
 	unit_parallel(size * 8 / step, flip);
-	torture_row("flipped bits, each of a segment", size * 8 / step, "images", "each cost at most the record it hit, or, in a chunk's head, "
-		    "what that alone names; %zu records in %zu bytes", fr_image_record_count(whole), size);
+	torture_row("flipped bits, each of a segment", size * 8 / step, "images",
+		    "each cost at most the record it hit, or, in a chunk's head, "
+		    "what that alone names; %zu records in %zu bytes",
+		    fr_image_record_count(whole), size);
 }
 
 static void cut(uint64_t i)

@@ -5,7 +5,8 @@
  *	hostile PORT_FILE LOG COLLECTOR_PORT [DEED...]
  *
  * Each request gets the next deed; when they are used up every one is forwarded to the collector. Writes a line a
- * request to LOG: milliseconds, deed, batch id, CRC of the body; and one "sent BYTES DEED" after what has no end.
+ * request to LOG: milliseconds, deed, batch id, CRC of the body; and one "sent BYTES DEED" after
+ * what has no end.
  *
  *	forward		to the collector, its answer back
  *	drop		to the collector, which commits and answers; the answer is lost
@@ -180,7 +181,8 @@ static void status(int fd, const char *deed)
 
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&when));
 	if (*after)
-		snprintf(headers, sizeof headers, "Retry-After: %.100s\r\n", *after == '@' ? date : after + 1);
+		snprintf(headers, sizeof headers, "Retry-After: %.100s\r\n",
+			 *after == '@' ? date : after + 1);
 	answer(fd, atoi(deed), headers, "<html>no</html>");
 }
 
@@ -200,7 +202,8 @@ static void redirect(int fd, const char *deed)
 	if (url)
 		snprintf(headers, sizeof headers, "Location: %.200s\r\n", url + 1);
 	else
-		snprintf(headers, sizeof headers, "Location: http://127.0.0.1:%d/v1/batches\r\n", collector_port);
+		snprintf(headers, sizeof headers, "Location: http://127.0.0.1:%d/v1/batches\r\n",
+			 collector_port);
 	answer(fd, url ? atoi(strchr(deed, '=') + 1) : 302, headers, "");
 }
 
@@ -270,19 +273,27 @@ static bool tell_oddly(const char *deed, int fd, const struct message *m)
 	if (strcmp(deed, "duplicate") == 0) {
 		snprintf(text, sizeof text, "%sContent-Length: %zu\r\n\r\n%s", ok, strlen(body), body);
 	} else if (strcmp(deed, "chunked") == 0) {
-		snprintf(text, sizeof text, "%sTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n%.5s\r\n%zx\r\n%s\r\n0\r\n\r\n", ok, body,
-			 strlen(body) - 5, body + 5);
+		snprintf(
+			text, sizeof text,
+			"%sTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n%.5s\r\n%zx\r\n%s\r\n0\r\n\r\n",
+			ok, body, strlen(body) - 5, body + 5);
 	} else if (strcmp(deed, "bad-chunks") == 0) {
-		snprintf(text, sizeof text, "%sTransfer-Encoding: chunked\r\n\r\nzz\r\n%s\r\n-1\r\n\r\n", ok, body);
+		snprintf(text, sizeof text,
+			 "%sTransfer-Encoding: chunked\r\n\r\nzz\r\n%s\r\n-1\r\n\r\n", ok, body);
 	} else if (strcmp(deed, "continue") == 0) {
-		snprintf(text, sizeof text, "%s%s%s%sContent-Length: %zu\r\n\r\n%s", "HTTP/1.1 100 Continue\r\n\r\n",
-			 "HTTP/1.1 100 Continue\r\nRetry-After: 9999\r\n\r\n", "HTTP/1.1 100 x\r\n\r\n", ok, strlen(body), body);
+		snprintf(text, sizeof text, "%s%s%s%sContent-Length: %zu\r\n\r\n%s",
+			 "HTTP/1.1 100 Continue\r\n\r\n",
+			 "HTTP/1.1 100 Continue\r\nRetry-After: 9999\r\n\r\n",
+			 "HTTP/1.1 100 x\r\n\r\n", ok, strlen(body), body);
 	} else if (strncmp(deed, "length=", 7) == 0) {
 		snprintf(text, sizeof text, "%sContent-Length: %.40s\r\n\r\n%s", ok, deed + 7, body);
 	} else if (strcmp(deed, "lengths") == 0) {
-		snprintf(text, sizeof text, "%sContent-Length: %zu\r\nContent-Length: 3\r\n\r\n%s", ok, strlen(body), body);
+		snprintf(text, sizeof text, "%sContent-Length: %zu\r\nContent-Length: 3\r\n\r\n%s",
+			 ok, strlen(body), body);
 	} else if (strcmp(deed, "gzip") == 0) {
-		snprintf(text, sizeof text, "%sContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", ok, gzip(body, packed));
+		snprintf(text, sizeof text,
+			 "%sContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", ok,
+			 gzip(body, packed));
 	} else if (strcmp(deed, "continue-flood") != 0) {
 		return false;
 	}
@@ -310,10 +321,13 @@ static bool acknowledge_badly(const char *deed, int fd, const struct message *m)
 	char body[512], text[1024];
 	int size;
 
-	size = snprintf(body, sizeof body, "{\"batch\":\"%s\",\"status\":\"%s\",\"events\":%lu}", id, word, events);
+	size = snprintf(body, sizeof body, "{\"batch\":\"%s\",\"status\":\"%s\",\"events\":%lu}",
+			id, word, events);
 	if (strcmp(deed, "twice") == 0)
 		memmove(body + size, body, (size_t)size + 1);
-	snprintf(text, sizeof text, "HTTP/1.1 200 x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+	snprintf(text, sizeof text,
+		 "HTTP/1.1 200 x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
 	if (strcmp(deed, "slow-head") == 0)
 		drip(fd, text, 0);
 	else if (strcmp(deed, "slow-body") == 0)

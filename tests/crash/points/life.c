@@ -43,7 +43,10 @@ bool life_noise(struct noise *noise)
 	return true;
 }
 
-/* A frame deeper than any other emit's here: or a lane left in it would not be known to be free at the next one. */
+/*
+ * A frame deeper than any other emit's here: or a lane left in it would not be known to be free at
+ * the next one.
+ */
 #define DEEP(bytes)         \
 	char deep_[bytes]; \
 	__asm__ volatile("" : : "r"(deep_) : "memory")
@@ -77,7 +80,10 @@ static void nested(struct noise *noise)
 		flightrec_discard(&slot);
 }
 
-/* So deep that a handler of a later thread on the same stack is not: what it finds in that lane is not its own. */
+/*
+ * So deep that a handler of a later thread on the same stack is not: what it finds in that lane is
+ * not its own.
+ */
 static __attribute__((noinline)) void leave_open(unsigned more)
 {
 	struct flightrec_slot slot;
@@ -108,7 +114,8 @@ static __attribute__((noinline)) void leave_record(unsigned how, sigjmp_buf *whe
 	frame = lane->lane.busy;
 	if (how % 3) {
 		flightrec_discard(&slot);
-		if (lane->lane.reserved_pos == ((const struct frm_record *)slot.record)->pos) { /* no handler has recorded since */
+		/* no handler has recorded since */
+		if (lane->lane.reserved_pos == ((const struct frm_record *)slot.record)->pos) {
 			lane->lane.reserved_size = how % 3 == 1 ? slot.size : 0;
 			lane->lane.busy = frame;
 		}

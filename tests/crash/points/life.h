@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * life.h - a writer's life that passes every testpoint of the ring and of the library, over and over: to be killed, stopped or
- * jumped out of at any of them.
+ * life.h - a writer's life that passes every testpoint of the ring and of the library, over and
+ * over: to be killed, stopped or jumped out of at any of them.
  *
- * Each of its main threads owns a lane and writes the oracle's events (tests/crash/oracle.h). Between them, all else that a
- * program may do happens, and is recorded as "noise": nested and borrowed records, discarded ones, sessions, providers that
- * come and go, threads that live shortly or end inside a record, jumps out of records, records that are too large.
+ * Each of its main threads owns a lane and writes the oracle's events (tests/crash/oracle.h).
+ * Between them, all else that a program may do happens, and is recorded as "noise": nested and
+ * borrowed records, discarded ones, sessions, providers that come and go, threads that live shortly
+ * or end inside a record, jumps out of records, records that are too large.
  */
 #ifndef TESTS_CRASH_POINTS_LIFE_H
 #define TESTS_CRASH_POINTS_LIFE_H
@@ -34,7 +35,10 @@ void life_run(const struct life *life);
 bool life_emit(struct witness *witness, uint32_t thread);
 /* One record of noise; false when it was refused. */
 bool life_noise(struct noise *noise);
-/* A record in the middle of which another one is made (false: that one was refused); a record that is jumped out of, in one of three states. */
+/*
+ * A record in the middle of which another one is made (false: that one was refused); a record that
+ * is jumped out of, in one of three states.
+ */
 bool life_nested(struct noise *noise);
 void life_jump(unsigned how);
 /* Registers the provider and notes the ring's path. */

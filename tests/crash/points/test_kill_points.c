@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_kill_points.c - kills writers at every testpoint of ring and library: the first times it is reached, and later ones, when
- * the lanes have lapped; one to three threads, one or three processes. What they leave is judged by the oracle.
+ * test_kill_points.c - kills writers at every testpoint of ring and library: the first times it is
+ * reached, and later ones, when the lanes have lapped; one to three threads, one or three
+ * processes. What they leave is judged by the oracle.
  *
- * The testpoints are those that the source has (tests/lib/testpoints.sh); one that is never reached fails the test.
+ * The testpoints are those that the source has (tests/lib/testpoints.sh); one that is never reached
+ * fails the test.
  */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -40,7 +42,10 @@ static struct witness *witness[PROCESSES];
 static struct noise *noise[PROCESSES];
 static unsigned long runs, killed, early, lapped;
 
-/* The folder of rings: every file in it can be read; those of nobody the witnesses know hold nothing. Then all is removed. */
+/*
+ * The folder of rings: every file in it can be read; those of nobody the witnesses know hold
+ * nothing. Then all is removed.
+ */
 static void judge_and_remove_leftovers(unsigned processes)
 {
 	char path[4096], file[8192];
@@ -96,7 +101,8 @@ static void judge(const struct plan *plan, unsigned i, const char *where)
 		return;
 	}
 	fprintf(stderr, "%s\n", where); /* shown when it fails */
-	verdict = oracle_judge(witness[i], plan->threads, plan->discard ? flags | ORACLE_NEVER_LAPPED : flags);
+	verdict = oracle_judge(witness[i], plan->threads,
+			       plan->discard ? flags | ORACLE_NEVER_LAPPED : flags);
 	life_judge_noise(witness[i], noise[i], verdict.overwritten > 0);
 	lapped += verdict.laps >= 1;
 }
@@ -164,10 +170,16 @@ static bool is_elsewhere(const char *point)
 
 static void test_I3_a_writer_killed_at_any_testpoint_costs_at_most_its_own_record(void)
 {
-	/* the sample: once early, once late, in turn with each plan; and all plans until one reaches the point */
-	static const unsigned long every[] = { 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 150, 230, 420, 700, 900 }, sample[] = { 1, 150 };
+	/*
+	 * the sample: once early, once late, in turn with each plan; and all plans until one
+	 * reaches the point
+	 */
+	static const unsigned long every[] = { 1,  2,  3,   5,	 8,   13,  21, 34,
+					       55, 89, 150, 230, 420, 700, 900 },
+				   sample[] = { 1, 150 };
 	const unsigned long *occurrences = torture_full() ? every : sample;
-	size_t count_of = torture_full() ? sizeof(every) / sizeof(*every) : 2, all = sizeof(plans) / sizeof(*plans);
+	size_t count_of = torture_full() ? sizeof(every) / sizeof(*every) : 2,
+	       all = sizeof(plans) / sizeof(*plans);
 	static char point[256][48];
 	size_t points = life_points("writer", point, 256);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_stop_lanes.c - processes that hold different lanes of one ring, as a kernel may hand them out (I16): one is stopped by
- * SIGSTOP at every testpoint of reserve, commit and cover, or killed there; the others fill their lanes three times; it is
- * continued. No record but its own is touched, and its own is whole in the end.
+ * test_stop_lanes.c - processes that hold different lanes of one ring, as a kernel may hand them
+ * out (I16): one is stopped by SIGSTOP at every testpoint of reserve, commit and cover, or killed
+ * there; the others fill their lanes three times; it is continued. No record but its own is
+ * touched, and its own is whole in the end.
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,7 +21,10 @@ static struct witness *witness;
 static struct fr_lane lanes[LANES];
 static uint16_t event;
 
-/* One record of the oracle's; false when the lane is full. `leave`: 1 reserved and no more, 2 valid and not yet settled. */
+/*
+ * One record of the oracle's; false when the lane is full. `leave`: 1 reserved and no more, 2 valid
+ * and not yet settled.
+ */
 static bool lane_write(uint32_t number_of_lane, unsigned leave)
 {
 	struct fr_lane *lane = &lanes[number_of_lane];
@@ -82,7 +86,9 @@ static void make_ring(int fd, struct fr_ring *ring, uint32_t policy)
 	static const struct fr_field_spec fields[] = {
 		{ FRM_U32, "thread", "" }, { FRM_U64, "number", "" }, { FRM_STR, "text", "" },
 	};
-	struct fr_geometry geometry = { .ring_size = FRM_RING_MIN, .lanes = LANES, .shared_lanes = 1, .policy = policy };
+	struct fr_geometry geometry = {
+		.ring_size = FRM_RING_MIN, .lanes = LANES, .shared_lanes = 1, .policy = policy
+	};
 	struct fr_identity identity = { .kind = FRM_KIND_PROCESS, .boot_id = { 1 } };
 	static const uint8_t guid[16] = { 3 };
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_stop_points.c - a thread that comes to a testpoint of an emit stays there (stopped by a tracer, as gdb would), is cancelled
- * there, is jumped out of, or is interrupted by a handler that records, too. Meanwhile or afterwards two others fill
- * their lanes three times, and a thread that comes later takes over. Nothing but the record it was in is lost, and no lane.
+ * test_stop_points.c - a thread that comes to a testpoint of an emit stays there (stopped by a
+ * tracer, as gdb would), is cancelled there, is jumped out of, or is interrupted by a handler that
+ * records, too. Meanwhile or afterwards two others fill their lanes three times, and a thread that
+ * comes later takes over. Nothing but the record it was in is lost, and no lane.
  *
- * Its lanes are the two of another thread that ended inside two records, so that taking a lane over is interrupted, too.
+ * Its lanes are the two of another thread that ended inside two records, so that taking a lane over
+ * is interrupted, too.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,7 +21,8 @@
 #define ROUNDS	9 /* of the victim: so few that its lanes don't lap */
 
 enum deed { STOP, CANCEL, JUMP, RECORD, DEEDS };
-static const char *const deed_name[] = { "stopped", "cancelled", "jumped out of", "interrupted by a handler that records" };
+static const char *const deed_name[] = { "stopped", "cancelled", "jumped out of",
+					 "interrupted by a handler that records" };
 
 /* Shared with the test. */
 static struct control {
@@ -28,7 +31,8 @@ static struct control {
 	uint32_t laps_due; /* the others shall fill their lanes three times */
 	uint32_t lapped;   /* ... have */
 	uint32_t struck;   /* the testpoint was reached */
-	uint32_t refused;  /* records of the victim after the deed, and of its successor, that found no lane */
+	/* records of the victim after the deed, and of its successor, that found no lane */
+	uint32_t refused;
 } *control;
 static struct witness *witness;
 static struct noise *noise;
@@ -50,7 +54,8 @@ static void at_testpoint(int signal_number)
 		return;
 	__atomic_store_n(&control->struck, 1, __ATOMIC_RELEASE);
 	if (deed == CANCEL)
-		pthread_cancel(pthread_self()); /* of the asynchronous kind: here and now, where that is allowed at all */
+		/* of the asynchronous kind: here and now, where that is allowed at all */
+		pthread_cancel(pthread_self());
 	if (deed == JUMP)
 		siglongjmp(back, 1);
 	if (deed == RECORD)
@@ -169,7 +174,8 @@ static bool stop_it(pid_t pid, const char *where)
 	__atomic_store_n(&control->laps_due, 1, __ATOMIC_RELEASE);
 	wait_for(&control->lapped, LAPPERS);
 	judge(0, where); /* had all died there */
-	REQUIRE(ptrace(PTRACE_DETACH, thread, NULL, NULL) == 0, "%s", strerror(errno)); /* without the signal */
+	/* without the signal */
+	REQUIRE(ptrace(PTRACE_DETACH, thread, NULL, NULL) == 0, "%s", strerror(errno));
 	(void)pid;
 	return true;
 }
@@ -230,7 +236,8 @@ static void test_I4_a_thread_that_stays_or_ends_at_any_testpoint_damages_nothing
 			runs[deed] += n - 1;
 		}
 	}
-	torture_row("stopped writers: threads at every testpoint", runs[STOP] + runs[CANCEL] + runs[JUMP] + runs[RECORD], "runs",
+	torture_row("stopped writers: threads at every testpoint",
+		    runs[STOP] + runs[CANCEL] + runs[JUMP] + runs[RECORD], "runs",
 		    "%zu stopped by a tracer for three laps, %zu cancelled, %zu jumped out of,"
 		    " %zu interrupted by a handler that records",
 		    runs[STOP], runs[CANCEL], runs[JUMP], runs[RECORD]);

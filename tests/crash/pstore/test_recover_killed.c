@@ -17,7 +17,10 @@
 #define PANIC "Panic#2 Part1\n<4>[   12.400000] odd\n<0>[   13.000001] Kernel panic - not syncing: killed\n"
 #define OOPS  "Oops#1 Part1\n<6>[    1.000000] long ago\n<4>[   12.400000] odd\n<4>[   12.500000] Oops: 0002 [#1]\n"
 
-/* Each FR_TESTPOINT on the way of evidence (tests/lib/testpoints.sh); the test fails when one is never reached. */
+/*
+ * Each FR_TESTPOINT on the way of evidence (tests/lib/testpoints.sh); the test fails when one is
+ * never reached.
+ */
 static char points[64][48];
 static size_t point_count;
 

@@ -31,8 +31,10 @@ static char dropped_as(const struct lines *log, const char *key)
 		unsigned long long first, last;
 		unsigned in;
 
-		if (sscanf(log->line[i], "%64s %*s %32s %u %llu %llu", word, of, &in, &first, &last) == 5 && !strcmp(of, ring) &&
-		    in == lane && first <= seq && seq <= last && (!strcmp(word, "sent") || (!strcmp(word, "unsent") && said != 's')))
+		if (sscanf(log->line[i], "%64s %*s %32s %u %llu %llu", word, of, &in, &first,
+			   &last) == 5 &&
+		    !strcmp(of, ring) && in == lane && first <= seq && seq <= last &&
+		    (!strcmp(word, "sent") || (!strcmp(word, "unsent") && said != 's')))
 			said = word[0];
 	}
 	return said;
@@ -50,8 +52,8 @@ static bool is_lost(const struct lines *losses, const char *key)
 		unsigned long long first, count;
 		unsigned in;
 
-		if (sscanf(losses->line[i], "%32s %u %llu %llu", of, &in, &first, &count) == 4 && !strcmp(of, ring) && in == lane &&
-		    first <= seq && seq - first < count)
+		if (sscanf(losses->line[i], "%32s %u %llu %llu", of, &in, &first, &count) == 4 &&
+		    !strcmp(of, ring) && in == lane && first <= seq && seq - first < count)
 			return true;
 	}
 	return false;
@@ -73,7 +75,10 @@ static void add_keys_of_ring(const char *dir, const char *name, struct lines *ke
 	fr_image_close(image);
 }
 
-/* The records of what lies in quarantine, whole. The junk is there; whatever else is there, two cuts are the reason. */
+/*
+ * The records of what lies in quarantine, whole. The junk is there; whatever else is there, two
+ * cuts are the reason.
+ */
 static unsigned judge_quarantine(const struct story *story, const struct machine *machine, struct lines *keys)
 {
 	struct lines names LINES = { 0 };
@@ -88,15 +93,17 @@ static unsigned judge_quarantine(const struct story *story, const struct machine
 		const char *name = names.line[i];
 		size_t size = strlen(name);
 
-		REQUIRE(i + 1 < names.count && !strncmp(names.line[i + 1], name, size) && !strcmp(names.line[i + 1] + size, ".why"),
+		REQUIRE(i + 1 < names.count && !strncmp(names.line[i + 1], name, size) &&
+				!strcmp(names.line[i + 1] + size, ".why"),
 			"%s has no reason beside it", name);
 		if (!strcmp(name, "7-junk.ring")) {
 			junk = true;
 			continue;
 		}
 		lines_of_file(dir, names.line[i + 1], &why);
-		REQUIRE(why.count == 1 && strstr(why.line[0], "2 attempts to read it did not finish"), "%s is innocent: %s", name,
-			why.count ? why.line[0] : "");
+		REQUIRE(why.count == 1 &&
+				strstr(why.line[0], "2 attempts to read it did not finish"),
+			"%s is innocent: %s", name, why.count ? why.line[0] : "");
 		set_aside++;
 		if (strstr(name, ".ring")) {
 			add_keys_of_ring(dir, name, keys);
@@ -113,19 +120,22 @@ static unsigned judge_quarantine(const struct story *story, const struct machine
 	return set_aside;
 }
 
-static void judge_records(const struct story *story, const struct machine *machine, size_t sources, const struct lines *aside,
-			  sqlite3 *index, sqlite3 *fleet)
+static void judge_records(const struct story *story, const struct machine *machine, size_t sources,
+			  const struct lines *aside, sqlite3 *index, sqlite3 *fleet)
 {
 	struct lines here LINES = { 0 }, there LINES = { 0 }, losses LINES = { 0 }, log LINES = { 0 };
 	size_t expected = 0, found_here = 0, found_there = 0;
 
 	db_ask(index, "SELECT ring, lane, seq FROM events", &here);
-	db_ask(index, "SELECT ring, lane, first_seq, count FROM losses WHERE cause = 'dropped by retention'", &losses);
+	db_ask(index,
+	       "SELECT ring, lane, first_seq, count FROM losses WHERE cause = 'dropped by retention'",
+	       &losses);
 	db_ask(fleet, "SELECT ring, lane, seq FROM event", &there);
 	lines_of_file(machine->root, "state/spool/retention.log", &log);
 	for (size_t i = 0; i < story->keys; i++) {
 		const char *key = story->key[i].text;
-		bool in_index = lines_have(&here, key), sent = lines_have(&there, key), lost = is_lost(&losses, key);
+		bool in_index = lines_have(&here, key), sent = lines_have(&there, key),
+		     lost = is_lost(&losses, key);
 
 		if (story->key[i].source > sources)
 			continue;
@@ -136,17 +146,23 @@ static void judge_records(const struct story *story, const struct machine *machi
 		REQUIRE(!in_index || sent, "%s is in the index and was not sent", key);
 		if (!in_index && lines_have(aside, key))
 			continue;
-		REQUIRE(in_index || dropped_as(&log, key) != '-', "%s is gone, and retention does not say so", key);
-		REQUIRE(in_index || (dropped_as(&log, key) == 's' ? sent : lost || sent), "%s is gone, said to be %s", key,
+		REQUIRE(in_index || dropped_as(&log, key) != '-',
+			"%s is gone, and retention does not say so", key);
+		REQUIRE(in_index || (dropped_as(&log, key) == 's' ? sent : lost || sent),
+			"%s is gone, said to be %s", key,
 			dropped_as(&log, key) == 's' ? "sent" : "lost");
 	}
-	REQUIRE(here.count == found_here, "%zu events in the index that nobody recorded, or twice", here.count - found_here);
-	REQUIRE(there.count == found_there, "%zu events at the receiver that nobody recorded", there.count - found_there);
+	REQUIRE(here.count == found_here, "%zu events in the index that nobody recorded, or twice",
+		here.count - found_here);
+	REQUIRE(there.count == found_there, "%zu events at the receiver that nobody recorded",
+		there.count - found_there);
 	REQUIRE(expected, "nothing was to be found");
 	REQUIRE(db_ask_number(fleet, "SELECT sum(events) FROM batches") == (long long)there.count,
 		"%lld events in batches, %zu of them different: some were sent as new", db_ask_number(fleet, "SELECT sum(events) FROM batches"),
 		there.count);
-	REQUIRE(!db_ask_number(index, "SELECT count(*) FROM losses WHERE cause <> 'dropped by retention'"), "a loss that is none");
+	REQUIRE(!db_ask_number(index,
+			       "SELECT count(*) FROM losses WHERE cause <> 'dropped by retention'"),
+		"a loss that is none");
 }
 
 static void judge_boots(const struct story *story, const struct machine *machine, sqlite3 *index)
@@ -164,17 +180,21 @@ static void judge_boots(const struct story *story, const struct machine *machine
 		fr_hex(hex, id, 16);
 		snprintf(sql, sizeof(sql), "SELECT boot_seq FROM boots WHERE boot = '%s'", hex);
 		number = db_ask_number(index, sql);
-		REQUIRE(!number || number > before, "boot %c has number %lld, the one before %lld", which, number, before);
+		REQUIRE(!number || number > before, "boot %c has number %lld, the one before %lld",
+			which, number, before);
 		before = number ? number : before;
 	}
 	newest = db_ask_number(index, "SELECT max(boot_seq) FROM boots");
 	machine_boot_id(machine->boot, id);
 	snprintf(state, sizeof(state), "%s/state", machine->root);
-	REQUIRE((long long)fr_host_boot_seq(state, id) > newest, "this boot has number %llu, an earlier one %lld",
+	REQUIRE((long long)fr_host_boot_seq(state, id) > newest,
+		"this boot has number %llu, an earlier one %lld",
 		(unsigned long long)fr_host_boot_seq(state, id), newest);
 	if (!story->clock)
 		return;
-	db_ask(index, "SELECT DISTINCT boot_seq FROM events WHERE event = 'kernel.panic' AND boot_seq <> (SELECT min(boot_seq) FROM boots)", &rows);
+	db_ask(index,
+	       "SELECT DISTINCT boot_seq FROM events WHERE event = 'kernel.panic' AND boot_seq <> (SELECT min(boot_seq) FROM boots)",
+	       &rows);
 	REQUIRE(!rows.count, "the panic is in boot %s", rows.line[0]);
 }
 
@@ -193,18 +213,24 @@ static void judge_places(const struct machine *machine)
 
 static void dump(sqlite3 *index, struct lines *lines)
 {
-	db_ask(index, "SELECT 'event', ring, lane, seq, time_ns, boot, boot_seq, event, comm, hex(payload) FROM events", lines);
+	db_ask(index,
+	       "SELECT 'event', ring, lane, seq, time_ns, boot, boot_seq, event, comm, hex(payload) FROM events",
+	       lines);
 	db_ask(index, "SELECT 'loss', ring, lane, cause, first_seq, count FROM losses", lines);
 	db_ask(index, "SELECT 'boot', boot_seq, boot, rings, events, incidents FROM boots", lines);
-	db_ask(index, "SELECT 'incident', id, kind, boot, time_ns, cause, evidence, recovered FROM incidents", lines);
+	db_ask(index,
+	       "SELECT 'incident', id, kind, boot, time_ns, cause, evidence, recovered FROM incidents",
+	       lines);
 	db_ask(index, "SELECT 'segment', name, records, error FROM segments", lines);
 }
 
 static void expect_same(const struct lines *a, const struct lines *b)
 {
 	for (size_t i = 0; i < a->count || i < b->count; i++)
-		REQUIRE(i < a->count && i < b->count && !strcmp(a->line[i], b->line[i]), "made again it says\n%s\n, before\n%s",
-			i < b->count ? b->line[i] : "nothing", i < a->count ? a->line[i] : "nothing");
+		REQUIRE(i < a->count && i < b->count && !strcmp(a->line[i], b->line[i]),
+			"made again it says\n%s\n, before\n%s",
+			i < b->count ? b->line[i] : "nothing",
+			i < a->count ? a->line[i] : "nothing");
 }
 
 unsigned cut_judge(const struct story *story, struct machine *machine, size_t sources)
@@ -215,13 +241,17 @@ unsigned cut_judge(const struct story *story, struct machine *machine, size_t so
 	sqlite3 *index, *fleet = db_open(machine->work, "fleet.db");
 
 	snprintf(state, sizeof(state), "%s/state", machine->root);
-	REQUIRE(MACHINE_RUN(machine, "recover") == 4, "a second recovery found something: %s", machine_said(machine, "out"));
+	REQUIRE(MACHINE_RUN(machine, "recover") == 4, "a second recovery found something: %s",
+		machine_said(machine, "out"));
 	REQUIRE(MACHINE_RUN(machine, "index", "--keep") == 0);
 	said = machine_said(machine, "err");
 	REQUIRE(!*said, "index still says %s", said);
 	free(said);
 	index = db_open(state, "index.db");
-	REQUIRE(db_ask_number(index, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") == 0);
+	REQUIRE(db_ask_number(
+			index,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") ==
+		0);
 	set_aside = judge_quarantine(story, machine, &aside);
 	judge_records(story, machine, sources, &aside, index, fleet);
 	judge_boots(story, machine, index);

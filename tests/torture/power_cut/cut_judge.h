@@ -8,7 +8,8 @@
  *	- nothing innocent lies in quarantine, nothing half done lies anywhere, a second recovery finds nothing
  *	- boots are numbered in their order, each with a number of its own, also on a machine without a clock
  *
- * A source that was being parsed at both of two power cuts may be in quarantine: that is what the marks are for.
+ * A source that was being parsed at both of two power cuts may be in quarantine: that is what the
+ * marks are for.
  */
 #ifndef TESTS_TORTURE_POWER_CUT_JUDGE_H
 #define TESTS_TORTURE_POWER_CUT_JUDGE_H

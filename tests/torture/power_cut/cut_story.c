@@ -39,7 +39,8 @@ static void take_keys(struct story *story, const char *name)
 	for (size_t i = 0; i < fr_image_record_count(image); i++) {
 		const struct fr_record *record = fr_image_record(image, i);
 
-		snprintf(text, sizeof(text), "%s %u %llu", hex, record->lane, (unsigned long long)record->seq);
+		snprintf(text, sizeof(text), "%s %u %llu", hex, record->lane,
+			 (unsigned long long)record->seq);
 		add_key(story, text);
 	}
 	fr_image_close(image);
@@ -50,7 +51,8 @@ static void ring_appears(struct story *story, unsigned count, bool alive, char n
 {
 	static pid_t pid = 4100000; /* beyond what a kernel hands out */
 
-	machine_put_ring(&story->machine, alive ? getpid() : pid++, alive ? fr_host_start_time_ns(getpid()) : 1,
+	machine_put_ring(&story->machine, alive ? getpid() : pid++,
+			 alive ? fr_host_start_time_ns(getpid()) : 1,
 			 (uint64_t)(story->machine.boot - 'A' + 1), count, name);
 	if (*story->machine.journal) {
 		machine_settle(&story->machine, name);
@@ -78,8 +80,10 @@ static void begin(struct story *story)
 	for (unsigned i = 0; i < 3; i++)
 		ring_appears(story, 20 + i, false, name);
 	machine_put_file(&story->machine, "state/rings/7-junk.ring", "no ring", time(NULL));
-	machine_put_file(&story->machine, "pstore/dmesg-ramoops-0", STORY_PANIC, story->clock ? time(NULL) - 30 * DAY + 3600 : 0);
-	machine_put_file(&story->machine, "archive/dmesg-ramoops-0", STORY_PANIC, story->clock ? time(NULL) - 30 * DAY + 3600 : 0);
+	machine_put_file(&story->machine, "pstore/dmesg-ramoops-0", STORY_PANIC,
+			 story->clock ? time(NULL) - 30 * DAY + 3600 : 0);
+	machine_put_file(&story->machine, "archive/dmesg-ramoops-0", STORY_PANIC,
+			 story->clock ? time(NULL) - 30 * DAY + 3600 : 0);
 	story->disk = disk_load(story->machine.root);
 	snprintf(story->machine.journal, MACHINE_PATH, "%.400s/journal", story->machine.work);
 }
@@ -92,7 +96,9 @@ static void take_harvested_keys(struct story *story)
 
 	snprintf(path, sizeof(path), "%s/state", story->machine.root);
 	db = db_open(path, "index.db");
-	db_ask(db, "SELECT ring, lane, seq FROM events WHERE event IN ('kernel.log', 'kernel.panic')", &lines);
+	db_ask(db,
+	       "SELECT ring, lane, seq FROM events WHERE event IN ('kernel.log', 'kernel.panic')",
+	       &lines);
 	REQUIRE(lines.count == 4, "%zu events were harvested", lines.count);
 	for (size_t i = 0; i < lines.count; i++)
 		add_key(story, lines.line[i]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cut_story.h - what happens on the machine before its power is cut: rings and a kernel's last words are recovered, indexed,
- * uploaded, dropped by age and by size; a ring is drained while it lives; over four boots.
+ * cut_story.h - what happens on the machine before its power is cut: rings and a kernel's last
+ * words are recovered, indexed, uploaded, dropped by age and by size; a ring is drained while it
+ * lives; over four boots.
  */
 #ifndef TESTS_TORTURE_POWER_CUT_STORY_H
 #define TESTS_TORTURE_POWER_CUT_STORY_H
@@ -13,7 +14,10 @@
 	"Panic#2 Part1\n<6>[   11.000000] hello\n<4>[   12.400000] odd\n" \
 	"<0>[   13.000001] Kernel panic - not syncing: cut\n"
 
-/* A record that a source held, and the source: the how manieth that appeared (0: it lay there when the story began). */
+/*
+ * A record that a source held, and the source: the how manieth that appeared (0: it lay there when
+ * the story began).
+ */
 struct key {
 	char text[64]; /* ring lane number */
 	size_t source;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk.h - what a disk may hold after a power cut: a journal of everything that programs changed below a directory, and images
- * of that directory made from it, as many as there are choices.
+ * disk.h - what a disk may hold after a power cut: a journal of everything that programs changed
+ * below a directory, and images of that directory made from it, as many as there are choices.
  *
- * disk_log.c, preloaded into the programs under test, writes the journal; disk_model.c reads it and makes the images.
+ * disk_log.c, preloaded into the programs under test, writes the journal; disk_model.c reads it and
+ * makes the images.
  *
  * THE MODEL. A power cut after entry k of the journal leaves, of everything that was changed by then,
  *
@@ -22,15 +23,16 @@
  *	- fsync of a file says nothing of its name, mkdir nothing of the directory above: POSIX promises no more, and fsync(2) says so.
  *	- sync_file_range promises nothing.
  *
- * A disk keeps a sector whole: it has the old bytes or the new ones. SQLite relies on it, and so do all journals. Bytes beside
- * those that were written don't change (SQLite's "powersafe overwrite").
+ * A disk keeps a sector whole: it has the old bytes or the new ones. SQLite relies on it, and so do
+ * all journals. Bytes beside those that were written don't change (SQLite's "powersafe overwrite").
  *
- * The journalling file systems keep more than this: they order the changes of names (ext4, XFS, btrfs), and sync a new
- * file's name with it (ext4, XFS). The choice "ordered" is such a file system; the others are what code that is to run on any
- * may count upon.
+ * The journalling file systems keep more than this: they order the changes of names (ext4, XFS,
+ * btrfs), and sync a new file's name with it (ext4, XFS). The choice "ordered" is such a file
+ * system; the others are what code that is to run on any may count upon.
  *
- * Owners, modes, extended attributes and times of access are not modelled. The time of a file's last change is that of the last
- * change in its image; the index tells by it whether a segment is the one it has read.
+ * Owners, modes, extended attributes and times of access are not modelled. The time of a file's
+ * last change is that of the last change in its image; the index tells by it whether a segment is
+ * the one it has read.
  */
 #ifndef TESTS_TORTURE_POWER_CUT_DISK_H
 #define TESTS_TORTURE_POWER_CUT_DISK_H
@@ -50,7 +52,11 @@ enum disk_op {
 	DISK_LINK,	 /* inode, name */
 	DISK_UNLINK,	 /* inode, name */
 	DISK_RENAME,	 /* inode, name, target */
-	DISK_PUT,	 /* name, data: a file appeared, durable with its name; by the test, not by a program under test */
+	/*
+	 * name, data: a file appeared, durable with its name; by the test, not by a program under
+	 * test
+	 */
+	DISK_PUT,
 	DISK_UNSEEN,	 /* name: something was done that the log can't follow */
 };
 
@@ -79,24 +85,47 @@ size_t disk_entries(const struct disk *disk);
 /* The n-th entry, with its name and data in place. */
 struct disk_step {
 	enum disk_op op;
-	const char *name, *target; /* "" when there is none; of a write and a sync, the last name of the inode */
+	/* "" when there is none; of a write and a sync, the last name of the inode */
+	const char *name, *target;
 	const unsigned char *data;
 	uint64_t offset, data_size;
 };
 void disk_step(const struct disk *disk, size_t n, struct disk_step *ret_step);
 
 /*
- * The entries behind which a cut is worth trying, 0 among them; free it. Of writes to one file that follow each other it is the last:
- * what a cut between them leaves is among the choices for that one.
+ * The entries behind which a cut is worth trying, 0 among them; free it. Of writes to one file that
+ * follow each other it is the last: what a cut between them leaves is among the choices for that
+ * one.
  */
 size_t *disk_cuts(const struct disk *disk, size_t *ret_count);
 
 /* What becomes of names, and of sectors and sizes, that are not durable. */
-enum disk_names { DISK_NAMES_ALL, DISK_NAMES_NONE, DISK_NAMES_ORDERED, DISK_NAMES_ANY, DISK_NAMES_NEWEST, DISK_NAMES_BUT_ONE, DISK_NAMES };
-enum disk_data { DISK_DATA_ALL, DISK_DATA_NONE, DISK_DATA_ORDERED, DISK_DATA_SECTORS, DISK_DATA_PAGES, DISK_DATA_SIZE_ONLY,
-		 DISK_DATA_NEWEST, DISK_DATA_STALE, DISK_DATA };
+enum disk_names {
+	DISK_NAMES_ALL,
+	DISK_NAMES_NONE,
+	DISK_NAMES_ORDERED,
+	DISK_NAMES_ANY,
+	DISK_NAMES_NEWEST,
+	DISK_NAMES_BUT_ONE,
+	DISK_NAMES
+};
+enum disk_data {
+	DISK_DATA_ALL,
+	DISK_DATA_NONE,
+	DISK_DATA_ORDERED,
+	DISK_DATA_SECTORS,
+	DISK_DATA_PAGES,
+	DISK_DATA_SIZE_ONLY,
+	DISK_DATA_NEWEST,
+	DISK_DATA_STALE,
+	DISK_DATA
+};
 
-/* Makes below `target`, which is not there, what is left after a cut behind entry `cut` (0: before the first). */
-void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum disk_data data, uint64_t seed, const char *target);
+/*
+ * Makes below `target`, which is not there, what is left after a cut behind entry `cut` (0: before
+ * the first).
+ */
+void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum disk_data data,
+		uint64_t seed, const char *target);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk_log.c - preloaded into a program: notes in a journal what the program changes below a directory (disk.h), and lets it
- * believe in another boot and another time of day.
+ * disk_log.c - preloaded into a program: notes in a journal what the program changes below a
+ * directory (disk.h), and lets it believe in another boot and another time of day.
  *
- * Each call is made first, by the bare system call, and noted when it has succeeded: what is in the journal is what the
- * kernel was told, in that order. One process at a time changes the directory; that is the test's business. What
- * goes through a mapping can't be seen, so a shared writable mapping of anything but SQLite's -shm (which it makes anew after a
- * crash) is noted as DISK_UNSEEN, and fails the test.
+ * Each call is made first, by the bare system call, and noted when it has succeeded: what is in the
+ * journal is what the kernel was told, in that order. One process at a time changes the directory;
+ * that is the test's business. What goes through a mapping can't be seen, so a shared writable
+ * mapping of anything but SQLite's -shm (which it makes anew after a crash) is noted as
+ * DISK_UNSEEN, and fails the test.
  */
 #undef _FILE_OFFSET_BITS /* or the headers would make one symbol of pwrite and pwrite64 */
 #include "tests/torture/power_cut/disk.h"
@@ -357,7 +358,9 @@ static int do_rename(int from_dir, const char *from, int to_dir, const char *to,
 		st.st_ino = 0;
 	r = (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 	if (!r && (name || target))
-		note_name(name && target && !(flags & ~(unsigned)RENAME_NOREPLACE) ? DISK_RENAME : DISK_UNSEEN, st.st_ino, name, target);
+		note_name(name && target && !(flags & ~(unsigned)RENAME_NOREPLACE) ? DISK_RENAME
+										   : DISK_UNSEEN,
+			  st.st_ino, name, target);
 	return r;
 }
 
@@ -478,7 +481,9 @@ SEEN int dup(int fd)
 
 SEEN int clock_gettime(clockid_t clock, struct timespec *ret)
 {
-	const char *shift = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? getenv(DISK_ENV_CLOCK) : NULL;
+	const char *shift = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE
+				    ? getenv(DISK_ENV_CLOCK)
+				    : NULL;
 	int r = (int)syscall(SYS_clock_gettime, clock, ret);
 
 	if (!r && shift)

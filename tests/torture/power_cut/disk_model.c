@@ -148,7 +148,8 @@ static void add_step(struct disk *disk, const unsigned char *at)
 	memcpy(step->name, at, step->entry.name_size);
 	memcpy(step->target, at + step->entry.name_size, step->entry.target_size);
 	step->data = at + step->entry.name_size + step->entry.target_size;
-	REQUIRE(step->entry.op != DISK_UNSEEN, "%s was changed by %s, which the log can't follow", step->name, step->target);
+	REQUIRE(step->entry.op != DISK_UNSEEN, "%s was changed by %s, which the log can't follow",
+		step->name, step->target);
 	if (step->entry.op == DISK_CREATE || step->entry.op == DISK_MKDIR || step->entry.op == DISK_PUT)
 		step->node = add_node(disk, step->entry.inode, step->entry.op == DISK_MKDIR, step->name);
 	else
@@ -207,9 +208,11 @@ size_t *disk_cuts(const struct disk *disk, size_t *ret_count)
 
 	REQUIRE(cuts, "no memory");
 	for (size_t i = 0; i <= disk->steps; i++) {
-		const struct step *last = i ? &disk->step[i - 1] : NULL, *next = i < disk->steps ? &disk->step[i] : NULL;
+		const struct step *last = i ? &disk->step[i - 1] : NULL,
+				  *next = i < disk->steps ? &disk->step[i] : NULL;
 
-		if (last && next && last->entry.op == DISK_WRITE && next->entry.op == DISK_WRITE && last->node == next->node)
+		if (last && next && last->entry.op == DISK_WRITE && next->entry.op == DISK_WRITE &&
+		    last->node == next->node)
 			continue;
 		cuts[count++] = i;
 	}
@@ -375,7 +378,8 @@ static void apply_data(struct file *file, const struct step *step, size_t from, 
 
 	if (step->entry.op == DISK_SIZE) {
 		if (begin < to)
-			memset(file->bytes + (begin > from ? begin : from), 0, to - (begin > from ? begin : from));
+			memset(file->bytes + (begin > from ? begin : from), 0,
+			       to - (begin > from ? begin : from));
 		return;
 	}
 	if (begin < from)
@@ -390,7 +394,9 @@ static size_t size_after(size_t size, const struct step *step)
 {
 	if (step->entry.op == DISK_SIZE)
 		return step->entry.offset;
-	return size > step->entry.offset + step->entry.data_size ? size : step->entry.offset + step->entry.data_size;
+	return size > step->entry.offset + step->entry.data_size
+		       ? size
+		       : step->entry.offset + step->entry.data_size;
 }
 
 static void apply_whole(struct file *file, const struct step *step)
@@ -411,7 +417,9 @@ static size_t instant_of_size(const struct image *image, size_t node, size_t pen
 	case DISK_DATA_SECTORS:
 	case DISK_DATA_PAGES:
 	case DISK_DATA_STALE:
-		return mix(image->seed, node * 31 + 7) % 3 ? pending : mix(image->seed, node * 31 + 8) % (pending + 1);
+		return mix(image->seed, node * 31 + 7) % 3
+			       ? pending
+			       : mix(image->seed, node * 31 + 8) % (pending + 1);
 	default:
 		return pending;
 	}
@@ -436,13 +444,16 @@ static size_t instant_of_grain(const struct image *image, size_t node, size_t pe
 /* The newest alone: sectors that the last change touched have seen all, the others none. */
 static bool touches(const struct step *step, size_t from, size_t to)
 {
-	return step->entry.op == DISK_WRITE && step->entry.offset < to && step->entry.offset + step->entry.data_size > from;
+	return step->entry.op == DISK_WRITE && step->entry.offset < to &&
+	       step->entry.offset + step->entry.data_size > from;
 }
 
-static void apply_pending(const struct image *image, size_t node, struct file *file, const size_t *pending, size_t count)
+static void apply_pending(const struct image *image, size_t node, struct file *file,
+			  const size_t *pending, size_t count)
 {
 	const struct step *step = image->disk->step;
-	size_t durable = file->size, most = durable, size = durable, grain = image->data == DISK_DATA_PAGES ? 4096 : 512, sees;
+	size_t durable = file->size, most = durable, size = durable,
+	       grain = image->data == DISK_DATA_PAGES ? 4096 : 512, sees;
 
 	sees = instant_of_size(image, node, count);
 	for (size_t i = 0, now = durable; i < count; i++) {
@@ -514,7 +525,8 @@ static void put_file(const struct image *image, size_t node, const char *path)
 	REQUIRE(fd >= 0, "%s: %s", path, strerror(errno));
 	choose_data(image, node, &file, &mtime_ns);
 	REQUIRE(write(fd, file.bytes, file.size) == (ssize_t)file.size, "%s: %s", path, strerror(errno));
-	times[0] = times[1] = (struct timespec){ (time_t)(mtime_ns / 1000000000u), (long)(mtime_ns % 1000000000u) };
+	times[0] = times[1] = (struct timespec) { (time_t)(mtime_ns / 1000000000u),
+						  (long)(mtime_ns % 1000000000u) };
 	fchmod(fd, image->disk->node[node].mode);
 	futimens(fd, times);
 	close(fd);
@@ -528,7 +540,8 @@ static bool is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum disk_data data, uint64_t seed, const char *target)
+void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum disk_data data,
+		uint64_t seed, const char *target)
 {
 	struct image image = { .disk = disk, .cut = cut, .names = names, .data = data, .seed = seed };
 	bool more = true;
@@ -539,7 +552,8 @@ void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum
 		for (size_t i = 0; i < image.count; i++) {
 			char path[3 * NAME], *slash;
 
-			snprintf(path, sizeof(path), "%s%s%s", target, *image.name[i] ? "/" : "", image.name[i]);
+			snprintf(path, sizeof(path), "%s%s%s", target, *image.name[i] ? "/" : "",
+				 image.name[i]);
 			if (!disk->node[image.at[i]].is_dir || is_there(path))
 				continue;
 			slash = strrchr(path, '/');
@@ -547,7 +561,8 @@ void disk_image(const struct disk *disk, size_t cut, enum disk_names names, enum
 			if (!is_there(path))
 				continue;
 			*slash = '/';
-			REQUIRE(mkdir(path, disk->node[image.at[i]].mode) == 0, "%s: %s", path, strerror(errno));
+			REQUIRE(mkdir(path, disk->node[image.at[i]].mode) == 0, "%s: %s", path,
+				strerror(errno));
 			more = true;
 		}
 	}

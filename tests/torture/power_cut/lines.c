@@ -12,7 +12,8 @@
 void lines_add(struct lines *lines, const char *text)
 {
 	if (!(lines->count & (lines->count - 1)))
-		lines->line = realloc(lines->line, (lines->count ? 2 * lines->count : 1) * sizeof(*lines->line));
+		lines->line = realloc(lines->line,
+				      (lines->count ? 2 * lines->count : 1) * sizeof(*lines->line));
 	REQUIRE(lines->line);
 	lines->line[lines->count++] = strdup(text);
 }
@@ -45,7 +46,8 @@ void db_ask(sqlite3 *db, const char *sql, struct lines *lines)
 	sqlite3_stmt *statement;
 	int code;
 
-	REQUIRE(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	REQUIRE(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s: %s", sql,
+		sqlite3_errmsg(db));
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		char row[1024] = "";
 
@@ -76,7 +78,8 @@ sqlite3 *db_open(const char *dir, const char *name)
 	sqlite3 *db;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	REQUIRE(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK, "%s: %s", path, sqlite3_errmsg(db));
+	REQUIRE(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK, "%s: %s",
+		path, sqlite3_errmsg(db));
 	return db;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* lines.h - lists of lines, sorted: rows of a database, names in a directory. What can't be had fails the test. */
+/*
+ * lines.h - lists of lines, sorted: rows of a database, names in a directory. What can't be had
+ * fails the test.
+ */
 #ifndef TESTS_TORTURE_POWER_CUT_LINES_H
 #define TESTS_TORTURE_POWER_CUT_LINES_H
 

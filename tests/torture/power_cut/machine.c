@@ -175,8 +175,8 @@ int machine_upload(const struct machine *machine)
 	char endpoint[64];
 
 	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", machine->port);
-	return MACHINE_RUN(machine, "upload", "-q", "--endpoint", endpoint, "--database", DATABASE, "-o", "batch_events=45", "-o",
-			   "retry_base=5ms", "-o", "zstd_level=1");
+	return MACHINE_RUN(machine, "upload", "-q", "--endpoint", endpoint, "--database", DATABASE,
+			   "-o", "batch_events=45", "-o", "retry_base=5ms", "-o", "zstd_level=1");
 }
 
 /* ------------------------------------------------------------------ the receiver */
@@ -197,8 +197,8 @@ void machine_start_receiver(struct machine *machine)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		redirect(machine, "collector.log", 2);
 		REQUIRE(getppid() == parent);
-		execl(built(path, "flightrec-collector"), "flightrec-collector", "--listen", "127.0.0.1:0", "--db", db, "--port-file",
-		      port_file, (char *)NULL);
+		execl(built(path, "flightrec-collector"), "flightrec-collector", "--listen",
+		      "127.0.0.1:0", "--db", db, "--port-file", port_file, (char *)NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 20000 && !file; i++) {
@@ -227,7 +227,9 @@ static void record(struct fr_ring *ring, unsigned number, unsigned event, unsign
 	fr_ring_lane(ring, number, &lane);
 	fr_ring_lane_owner(ring, &lane, 0, 100 + number, "writer");
 	for (unsigned i = 0; i < count; i++) {
-		struct fr_stamp stamp = { .time_ns = 5000000000u + 1000u * i + number, .event = (uint16_t)event, .tid = 100 + number };
+		struct fr_stamp stamp = { .time_ns = 5000000000u + 1000u * i + number,
+					  .event = (uint16_t)event,
+					  .tid = 100 + number };
 		struct fr_value value = { .type = FRM_U64, .u = 1000 * number + i };
 
 		REQUIRE(fr_emit(&lane, &stamp, &value, 1) == 0);
@@ -242,17 +244,24 @@ static void set_birth(struct fr_ring *ring, uint64_t real_ns)
 		meta->super.created_boot_ns = 1000000000;
 		meta->super.created_real_ns = real_ns;
 		fr_super_sign(&meta->super);
-		meta->tables.anchor[0] = (struct frm_anchor){ .boot_ns = 1000000000, .mono_ns = 1000000000, .real_ns = real_ns };
+		meta->tables.anchor[0] = (struct frm_anchor) { .boot_ns = 1000000000,
+							       .mono_ns = 1000000000,
+							       .real_ns = real_ns };
 		fr_anchor_sign(&meta->tables.anchor[0], ring->super.ring_id);
 	}
 }
 
-void machine_put_ring(const struct machine *machine, pid_t pid, uint64_t start_ns, uint64_t boot_seq, unsigned count, char name[128])
+void machine_put_ring(const struct machine *machine, pid_t pid, uint64_t start_ns,
+		      uint64_t boot_seq, unsigned count, char name[128])
 {
 	static unsigned rings;
 	static const struct fr_field_spec field = { FRM_U64, "number", "" };
-	struct fr_identity identity = { .kind = FRM_KIND_PROCESS, .pid = (uint32_t)pid, .start_time_ns = start_ns, .boot_seq = boot_seq,
-					.comm = "writer", .creator = "test" };
+	struct fr_identity identity = { .kind = FRM_KIND_PROCESS,
+					.pid = (uint32_t)pid,
+					.start_time_ns = start_ns,
+					.boot_seq = boot_seq,
+					.comm = "writer",
+					.creator = "test" };
 	struct fr_geometry geometry = { .ring_size = FRM_RING_MIN, .lanes = 3, .shared_lanes = 1 };
 	char dir[MACHINE_PATH], file[FR_RING_NAME_MAX];
 	struct fr_ring ring;
@@ -268,7 +277,10 @@ void machine_put_ring(const struct machine *machine, pid_t pid, uint64_t start_n
 	REQUIRE(fd >= 0 && fr_ring_map(fd, &ring) == 0, "%s", dir);
 	set_birth(&ring, ((uint64_t)(time(NULL) + machine->clock_shift_s)) * 1000000000u);
 	provider = fr_ring_declare_provider(&ring, guid, "torture", 1, 0);
-	record(&ring, 0, (unsigned)fr_ring_declare_event(&ring, (uint16_t)provider, "tick", FRM_LEVEL_INFO, 0, &field, 1), count);
+	record(&ring, 0,
+	       (unsigned)fr_ring_declare_event(&ring, (uint16_t)provider, "tick", FRM_LEVEL_INFO, 0,
+					       &field, 1),
+	       count);
 	fr_ring_unmap(&ring);
 	close(fd);
 	snprintf(name, 128, "state/rings/%s", file);

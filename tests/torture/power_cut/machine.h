@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.h - a machine in a scratch folder: boots and clocks of its own, rings that dead writers left, the real programs
- * run on it, and a receiver that keeps what it acknowledged.
+ * machine.h - a machine in a scratch folder: boots and clocks of its own, rings that dead writers
+ * left, the real programs run on it, and a receiver that keeps what it acknowledged.
  */
 #ifndef TESTS_TORTURE_POWER_CUT_MACHINE_H
 #define TESTS_TORTURE_POWER_CUT_MACHINE_H
@@ -56,10 +56,11 @@ void machine_start_receiver(struct machine *machine);
 void machine_stop_receiver(struct machine *machine);
 
 /*
- * A ring of a process of the machine's boot: `count` records in lane 0. Its name is in `name`. And `count` records more, in
- * another lane of that ring.
+ * A ring of a process of the machine's boot: `count` records in lane 0. Its name is in `name`. And
+ * `count` records more, in another lane of that ring.
  */
-void machine_put_ring(const struct machine *machine, pid_t pid, uint64_t start_ns, uint64_t boot_seq, unsigned count, char name[128]);
+void machine_put_ring(const struct machine *machine, pid_t pid, uint64_t start_ns,
+		      uint64_t boot_seq, unsigned count, char name[128]);
 void machine_add_records(const struct machine *machine, const char *name, unsigned lane, unsigned count);
 void machine_put_file(const struct machine *machine, const char *name, const char *text, int64_t mtime_s);
 /* Notes in the journal that this file is there, and durable. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_power_cut.c - the power goes while evidence is on its way from rings to the receiver, behind every change of the disk and
- * with many a choice of what the disk kept (disk.h). The real programs run on what is left, in a new boot, and cut_judge.h says
- * what then has to hold. Every fourth image is cut once more, while the programs mend what the first cut left.
+ * test_power_cut.c - the power goes while evidence is on its way from rings to the receiver, behind
+ * every change of the disk and with many a choice of what the disk kept (disk.h). The real programs
+ * run on what is left, in a new boot, and cut_judge.h says what then has to hold. Every fourth
+ * image is cut once more, while the programs mend what the first cut left.
  *
- * CUT_ONE="clock|none ENTRY NAMES DATA SEED", as a failure prints it, makes that one again. CUT_KEEP=1 leaves its files.
+ * CUT_ONE="clock|none ENTRY NAMES DATA SEED", as a failure prints it, makes that one again.
+ * CUT_KEEP=1 leaves its files.
  */
 #include "tests/torture/power_cut/cut_judge.h"
 
@@ -20,7 +22,8 @@
 #include "tests/torture/power_cut/lines.h"
 
 static const char *const names_said[DISK_NAMES] = { "all", "none", "ordered", "any", "newest", "but-one" };
-static const char *const data_said[DISK_DATA] = { "all", "none", "ordered", "sectors", "pages", "size-only", "newest", "stale" };
+static const char *const data_said[DISK_DATA] = { "all",   "none",	"ordered", "sectors",
+						  "pages", "size-only", "newest",  "stale" };
 
 /* ------------------------------------------------------------------ what the receiver had at the cut */
 
@@ -54,11 +57,12 @@ static bool may_be_sent(const struct disk *disk, size_t cut, const char *hex)
 }
 
 /*
- * Takes from the receiver what it can't have had: batches that were not in the outbox for good by then; of one that was, and whose
- * acknowledgement is not written down, nobody knows. `had`: what it had before the journal began; `waiting`: in the outbox then.
+ * Takes from the receiver what it can't have had: batches that were not in the outbox for good by
+ * then; of one that was, and whose acknowledgement is not written down, nobody knows. `had`: what
+ * it had before the journal began; `waiting`: in the outbox then.
  */
-static void set_back(const char *work, const struct disk *disk, size_t cut, const struct lines *had, const struct lines *waiting,
-		     uint64_t seed)
+static void set_back(const char *work, const struct disk *disk, size_t cut, const struct lines *had,
+		     const struct lines *waiting, uint64_t seed)
 {
 	struct lines ids LINES = { 0 };
 	sqlite3 *db = db_open(work, "fleet.db");
@@ -75,8 +79,11 @@ static void set_back(const char *work, const struct disk *disk, size_t cut, cons
 			continue;
 		if ((may_be_sent(disk, cut, hex) || lines_have(waiting, hex)) && seed % 2)
 			continue;
-		snprintf(sql, sizeof(sql), "DELETE FROM events WHERE batch = (SELECT row FROM batches WHERE id = x'%s');"
-			 "DELETE FROM batches WHERE id = x'%s'", hex, hex);
+		snprintf(
+			sql, sizeof(sql),
+			"DELETE FROM events WHERE batch = (SELECT row FROM batches WHERE id = x'%s');"
+			"DELETE FROM batches WHERE id = x'%s'",
+			hex, hex);
 		db_exec(db, sql);
 	}
 	sqlite3_close(db);
@@ -108,7 +115,8 @@ static void mend(const struct machine *machine, bool rebuild)
 	int code = MACHINE_RUN(machine, "recover");
 
 	REQUIRE(code == 0 || code == 3 || code == 4, "recover: %d: %s", code, machine_said(machine, "err"));
-	code = rebuild ? MACHINE_RUN(machine, "index", "--keep", "--rebuild") : MACHINE_RUN(machine, "index", "--keep");
+	code = rebuild ? MACHINE_RUN(machine, "index", "--keep", "--rebuild")
+		       : MACHINE_RUN(machine, "index", "--keep");
 	REQUIRE(code == 0, "index: %d: %s", code, machine_said(machine, "err"));
 	said = machine_said(machine, "err");
 	seen.made_again += strstr(said, "damaged") != NULL;
@@ -138,27 +146,37 @@ static size_t sources_at(const struct disk *disk, size_t cut)
 	return count;
 }
 
-static void say_cut(const struct story *story, const struct disk *disk, const struct cut *cut, const char *before)
+static void say_cut(const struct story *story, const struct disk *disk, const struct cut *cut,
+		    const char *before)
 {
-	static const char *const ops[] = { "nothing", "create", "mkdir", "write", "size", "sync", "link", "unlink", "rename", "put" };
+	static const char *const ops[] = { "nothing", "create", "mkdir",  "write",  "size",
+					   "sync",    "link",	"unlink", "rename", "put" };
 	struct disk_step step = { .name = "" };
 	char where[300];
 
 	if (cut->entry)
 		disk_step(disk, cut->entry - 1, &step);
 	snprintf(where, sizeof(where), "%s %.200s", ops[step.op], step.name);
-	snprintf(machine_context, sizeof(machine_context), "%sCUT_ONE=\"%s %zu %s %s %llu\" (behind %s):\n", before,
-		 story->clock ? "clock" : "none", cut->entry, names_said[cut->names], data_said[cut->data], (unsigned long long)cut->seed, where);
+	snprintf(machine_context, sizeof(machine_context),
+		 "%sCUT_ONE=\"%s %zu %s %s %llu\" (behind %s):\n", before,
+		 story->clock ? "clock" : "none", cut->entry, names_said[cut->names],
+		 data_said[cut->data], (unsigned long long)cut->seed, where);
 }
 
-/* Once more, while the programs mend what the first cut left. The machine is then the one after the second cut. */
-static void cut_again(const struct story *story, struct machine *machine, const struct lines *had, uint64_t seed)
+/*
+ * Once more, while the programs mend what the first cut left. The machine is then the one after the
+ * second cut.
+ */
+static void cut_again(const struct story *story, struct machine *machine, const struct lines *had,
+		      uint64_t seed)
 {
 	struct lines waiting LINES = { 0 }, files LINES = { 0 };
 	struct disk *disk = disk_load(machine->root);
 	char before[sizeof(machine_context)];
 	size_t *cuts, count;
-	struct cut cut = { .names = (enum disk_names)(seed % DISK_NAMES), .data = (enum disk_data)(seed / 8 % DISK_DATA), .seed = seed };
+	struct cut cut = { .names = (enum disk_names)(seed % DISK_NAMES),
+			   .data = (enum disk_data)(seed / 8 % DISK_DATA),
+			   .seed = seed };
 
 	lines_of_dir(machine->root, "state/outbox", ".frb", &files);
 	for (size_t i = 0; i < files.count; i++) {
@@ -223,9 +241,11 @@ static void choose(struct cut *cut, uint64_t number)
 		enum disk_names names;
 		enum disk_data data;
 	} first[] = {
-		{ DISK_NAMES_NONE, DISK_DATA_NONE },	 { DISK_NAMES_ALL, DISK_DATA_NONE },	{ DISK_NAMES_ANY, DISK_DATA_SECTORS },
-		{ DISK_NAMES_NEWEST, DISK_DATA_NEWEST }, { DISK_NAMES_ALL, DISK_DATA_SIZE_ONLY }, { DISK_NAMES_BUT_ONE, DISK_DATA_STALE },
-		{ DISK_NAMES_NONE, DISK_DATA_ALL },	 { DISK_NAMES_ORDERED, DISK_DATA_ORDERED }, { DISK_NAMES_ANY, DISK_DATA_PAGES },
+		{ DISK_NAMES_NONE, DISK_DATA_NONE },	 { DISK_NAMES_ALL, DISK_DATA_NONE },
+		{ DISK_NAMES_ANY, DISK_DATA_SECTORS },	 { DISK_NAMES_NEWEST, DISK_DATA_NEWEST },
+		{ DISK_NAMES_ALL, DISK_DATA_SIZE_ONLY }, { DISK_NAMES_BUT_ONE, DISK_DATA_STALE },
+		{ DISK_NAMES_NONE, DISK_DATA_ALL },	 { DISK_NAMES_ORDERED, DISK_DATA_ORDERED },
+		{ DISK_NAMES_ANY, DISK_DATA_PAGES },
 	};
 	const size_t count = sizeof(first) / sizeof(*first);
 
@@ -256,22 +276,29 @@ static void survive_one(const struct story *story, const char *work, const char 
 	survive(story, work, &cut);
 }
 
-/* Every `workers`-th image. In full each cut gets some, with choices that differ from one to the next; else some cuts get one. */
-static void work_on(const struct story *story, const char *work, unsigned worker, unsigned workers, unsigned long images)
+/*
+ * Every `workers`-th image. In full each cut gets some, with choices that differ from one to the
+ * next; else some cuts get one.
+ */
+static void work_on(const struct story *story, const char *work, unsigned worker, unsigned workers,
+		    unsigned long images)
 {
 	size_t count, *cuts = disk_cuts(story->disk, &count);
 
 	for (unsigned long i = worker; i < images; i += workers) {
-		struct cut cut = { .entry = torture_full() ? cuts[i % count] : cuts[(i * 2654435761u + 7) % count] };
+		struct cut cut = { .entry = torture_full() ? cuts[i % count]
+							   : cuts[(i * 2654435761u + 7) % count] };
 
-		choose(&cut, torture_full() ? i / count * 7 + i % count % 36 : i); /* all choices; a quarter is cut again */
+		/* all choices; a quarter is cut again */
+		choose(&cut, torture_full() ? i / count * 7 + i % count % 36 : i);
 		survive(story, work, &cut);
 	}
 	free(cuts);
 }
 
 /* Forks the workers and adds up what they saw; false when one of them failed. */
-static bool work_together(const struct story *story, const char *scratch, unsigned long images, struct seen *total)
+static bool work_together(const struct story *story, const char *scratch, unsigned long images,
+			  struct seen *total)
 {
 	unsigned workers = torture_full() ? (unsigned)sysconf(_SC_NPROCESSORS_ONLN) : 2;
 	char work[256];
@@ -315,7 +342,10 @@ int main(void)
 	size_t changes = 0, cuts = 0;
 	bool good = true;
 
-	snprintf(scratch, sizeof(scratch), "%.60s/fr-cut-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : tmp ? tmp : "/tmp");
+	snprintf(scratch, sizeof(scratch), "%.60s/fr-cut-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+		 : tmp			       ? tmp
+					       : "/tmp");
 	REQUIRE(mkdtemp(scratch), "%s", strerror(errno));
 	for (int clock = 1; clock >= 0 && good; clock--) {
 		struct story story;
@@ -332,7 +362,10 @@ int main(void)
 		if (one)
 			survive_one(&story, path, one);
 		else
-			good = work_together(&story, scratch, torture_count(clock ? sample : sample / 3, count * (clock ? 2 : 1)), &total);
+			good = work_together(
+				&story, scratch,
+				torture_count(clock ? sample : sample / 3, count * (clock ? 2 : 1)),
+				&total);
 		story_done(&story);
 	}
 	if (!getenv("CUT_KEEP"))
