@@ -207,8 +207,8 @@ static bool writer_alive(int fd)
 }
 
 /*
- * The same, when copy A of the superblock could not be asked: the image knows what copy B said. If
- * that is lost, too, the number in the file's name is all there is, and whatever process has it now
+ * The same of the image, because copy A of the superblock may be damaged, or could not be read just
+ * now: the image knows what copy B said. If that is lost, too, the number in the file's name is all there is, and whatever process has it now
  * is left alone.
  */
 static bool may_be_alive(const struct ring *ring, const struct fr_image *image)
@@ -246,8 +246,7 @@ static int salvage(struct ring *ring)
 	error = judge(ring, &earlier, limit, &image);
 	if (error < 0)
 		return unreadable(ring, error);
-	if (!(ring->flags & (FR_SALVAGE_DRAIN | FR_SALVAGE_DEAD)) &&
-	    fr_image_meta_damage(image) & 1 && may_be_alive(ring, image))
+	if (!(ring->flags & (FR_SALVAGE_DRAIN | FR_SALVAGE_DEAD)) && may_be_alive(ring, image))
 		error = leave(ring, FR_FATE_ALIVE, 0, "");
 	else if (named_id(ring->name, id) && memcmp(id, fr_image_super(image)->ring_id, 16))
 		error = set_aside(ring, "it claims to be another ring than the one its file was made for");

@@ -232,10 +232,14 @@ static int measure(struct fr_index *index, uint64_t *ret_bytes)
 	dir = opendir(path);
 	if (!dir && errno != ENOENT)
 		return -errno;
-	while (dir && (errno = 0, entry = readdir(dir)))
-		if (fr_segment_parse_name(entry->d_name, NULL, NULL) == 0 &&
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	while (dir && (errno = 0, entry = readdir(dir))) {
+		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0)
+			continue;
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			bytes += (uint64_t)st.st_blocks * 512;
+		else if (errno != ENOENT)
+			break; /* what can't be measured is not nothing */
+	}
 	r = -errno;
 	if (dir)
 		closedir(dir);
