@@ -186,7 +186,9 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
 	sqlite3_reset(find);
 	r = dropping.ring ? write_down(&dropping, segment) : 0;
 	FR_TESTPOINT("retention-written");
-	if (!r && stat(path, &st) == 0) {
+	if (!r && stat(path, &st) < 0) {
+		r = errno == ENOENT ? 0 : -errno;
+	} else if (!r) {
 		stats->bytes += (uint64_t)st.st_size;
 		if (unlink(path) < 0 && errno != ENOENT)
 			r = -errno;

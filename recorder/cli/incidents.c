@@ -148,6 +148,7 @@ static int list(struct fr_index *index, const struct options *options)
 	int r;
 
 	for (int pass = options->last ? 0 : 1; pass < 2; pass++) { /* first how many there are, then the newest of them */
+		incidents = NULL;
 		r = fr_incidents_open(index, options->boot, NULL, &incidents);
 		if (r == -ENOENT || r == -ENOTUNIQ || r == -EINVAL)
 			return fr_fail("--boot %s: %s", options->boot, r == -ENOTUNIQ ? "means several boots" :
@@ -165,9 +166,9 @@ static int list(struct fr_index *index, const struct options *options)
 				put_line(&out, &incident, options->utc, &options->term);
 			fr_term_write_wrapped(&options->term, &out, 14);
 		}
+		fr_incidents_close(incidents);
 		if (r < 0)
 			return fr_fail("can't read the index: %s", fr_index_strerror(r));
-		fr_incidents_close(incidents);
 	}
 	if (!count)
 		fr_error("no incident: nobody is known to have died%s", options->boot ? " in that boot" : "");
