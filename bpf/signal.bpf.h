@@ -23,13 +23,13 @@
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED   1
 
-static __always_inline int signal_code(struct kernel_siginfo *info)
+static __always_inline int signal_code(struct kernel_siginfo *info, const int typed)
 {
 	if ((unsigned long)info == SEND_SIG_NOINFO)
 		return SI_USER;
 	if ((unsigned long)info == SEND_SIG_PRIV)
 		return SI_KERNEL;
-	return BPF_CORE_READ(info, si_code);
+	return FR_READ(typed, info, si_code);
 }
 
 /* What the target does on the signal: 0 default, 1 ignore, else a function. */
@@ -68,7 +68,7 @@ FR_PROBE(sig_generate, signal_generate)
 	identify_current(&e->head, typed);
 	e->sig = sig;
 	e->handler = handler;
-	e->code = signal_code((struct kernel_siginfo *)ctx[1]);
+	e->code = signal_code((struct kernel_siginfo *)ctx[1], typed);
 	e->group = ctx[3] != 0;
 	e->result = (__u8)ctx[4];
 	e->target_pid = (__u32)FR_READ(typed, task, tgid);
