@@ -182,7 +182,8 @@ FLIGHTREC_API int flightrec_get_status(struct flightrec_status *status)
 		now.from_daemon = client->from_daemon;
 		now.lanes = client->lane_count;
 		now.ring_bytes = client->ring.size;
-		memcpy(now.ring_path, client->path, sizeof(now.ring_path));
+		if (strlen(client->path) < sizeof(now.ring_path))
+			strcpy(now.ring_path, client->path);
 	}
 	if (client && client->generation) {
 		for (int i = 0; i < FRM_LOSS_COUNT; i++)

@@ -32,6 +32,7 @@
 
 #include "recorder/core/clock.h"
 #include "recorder/core/map.h"
+#include "recorder/core/paths.h"
 
 #define FR_ANCHOR_EVERY_NS 60000000000ull /* how often the ring notes the wall clock */
 
@@ -57,7 +58,7 @@ struct fr_client {
 	uint32_t durable_changes; /* of ring.changes, how many are on the medium; 0: not even the ring is */
 	uint64_t anchor_due_ns;
 	struct fr_ring ring;
-	char path[256];
+	char path[FR_PATH_MAX]; /* of a ring of our own; "" when the daemon made it */
 	struct fr_client_lane *lane; /* lane_count */
 };
 

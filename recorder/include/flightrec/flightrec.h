@@ -207,7 +207,7 @@ FLIGHTREC_API int flightrec_commit(struct flightrec_slot *slot);
  * return on, it survives a power cut as well, as FLIGHTREC_CRITICAL does by itself. 0, or what the
  * medium said (-EIO ...): the event is recorded and survives the process, a power cut may take it.
  * A disk that says too early that it has written can't be helped; a ring on a file system in memory
- * survives no power cut. Blocks for a write to the disk; safe in a signal handler.
+ * survives no power cut; the name of a ring that the daemon made is on the medium 100 ms later. Blocks for a write to the disk; safe in a signal handler.
  */
 FLIGHTREC_API int flightrec_commit_durable(struct flightrec_slot *slot);
 /* Gives the space back: no event. It is not a loss. Wait-free; safe in a signal handler. */
@@ -299,8 +299,8 @@ FLIGHTREC_API int flightrec_session_end(struct flightrec_provider *provider, uin
  * Records a fatal signal (SEGV, BUS, FPE, ILL, ABRT, SYS, TRAP; not one that is sent and was ignored) as the event
  * "fr.crash", at FLIGHTREC_CRITICAL: signal, code, fault address, registers, raw backtrace, thread
  * name; then hands on to the handler that was there before, or dies of the signal as it would have.
- * Runs on its own stack in the calling thread (64 KiB; a signal stack below 32 KiB is replaced); a
- * thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
+ * Waits for the disk before that, as any critical event. Runs on its own stack in the calling
+ * thread (64 KiB; a signal stack below 32 KiB is replaced); a thread that wants its stack overflows recorded calls it too. 0 or -errno. Any thread, any number
  * of times. Not for signal handlers. Inherited by fork.
  */
 FLIGHTREC_API int flightrec_record_crashes(void);
