@@ -189,7 +189,7 @@ CREATE TABLE segment_process (segment INTEGER NOT NULL, process INTEGER NOT NULL
 
 -- From spool/retention.log and spool/acks.log, and what lies in the outbox.
 CREATE TABLE dropped (			-- what dropped segments held, and what they said of the rest
-	ring_id BLOB NOT NULL,
+	ring_id BLOB NOT NULL,		-- or the boot's: of its rings of which nothing is left
 	lane INTEGER NOT NULL,		-- -1: the ring's ledger
 	cause INTEGER NOT NULL,		-- as in claim; -2: held and never sent; -3: held and sent
 	first INTEGER NOT NULL,		-- of a count without a place: the segment's part
@@ -290,6 +290,7 @@ CREATE VIEW events AS SELECT
 	LEFT JOIN name n ON n.id = e.thread LEFT JOIN level l ON l.id = d.level;
 
 -- What is missing: a run of numbers of a lane (first_seq, count), or a count without a place.
+-- Where ring = boot: what rings of that boot lost of which nothing is left.
 CREATE VIEW losses AS SELECT
 	b.seq AS boot_seq, lower(hex(x.boot_id)) AS boot, lower(hex(x.ring_id)) AS ring, p.pid, p.comm, x.lane, c.name AS cause,
 	x.first AS first_seq, x.count

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "recorder/core/crc.h"
+#include "recorder/core/host.h"
 #include "recorder/core/paths.h"
 
 #define LINE_MAX_BYTES 512
-#define WORD_MAX_BYTES 64
+#define LOCK_WAIT_MS   10000 /* while it is shortened: a second on a slow disk */
 
 static int path_of(char *buf, size_t size, const char *state_dir, const char *file)
 {
@@ -47,17 +48,33 @@ static bool ends_in_a_line(int fd)
 	return size <= 0 || (pread(fd, &last, 1, size - 1) == 1 && last == '\n');
 }
 
+void fr_evidence_put(FILE *stream, const char *word, const struct fr_index_range *range,
+		     uint64_t unix_time)
+{
+	char line[LINE_MAX_BYTES], boot[33], ring[33];
+	int length;
+
+	fr_hex(boot, range->boot_id, 16);
+	fr_hex(ring, range->ring_id, 16);
+	length = snprintf(line, sizeof(line),
+			  "%s %s %s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
+			  boot, ring, range->lane, range->first, range->last, range->count,
+			  unix_time);
+	fprintf(stream, "%s %08" PRIx32 "\n", line, fr_crc32c(0, line, (size_t)length));
+}
+
 int fr_evidence_append(const char *state_dir, const char *file, const char *word, const struct fr_index_range *ranges,
 		       size_t count)
 {
-	char path[FR_PATH_MAX], line[LINE_MAX_BYTES], boot[33], ring[33];
+	char path[FR_PATH_MAX];
+	uint64_t generation = 0;
 	bool fresh;
 	char *text;
 	size_t size;
 	FILE *stream;
 	int fd, r;
 
-	if (!*word || strlen(word) > WORD_MAX_BYTES || strpbrk(word, " \n"))
+	if (!*word || strlen(word) > FR_EVIDENCE_WORD_MAX || strpbrk(word, " \n"))
 		return -EINVAL;
 	r = path_of(path, sizeof(path), state_dir, file);
 	if (r < 0)
@@ -65,9 +82,9 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 	stream = open_memstream(&text, &size);
 	if (!stream)
 		return -ENOMEM;
-	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	fd = fr_host_open_log(path, 0640, LOCK_WAIT_MS);
 	if (fd < 0) {
-		r = -errno;
+		r = fd;
 		goto out;
 	}
 	fresh = lseek(fd, 0, SEEK_END) == 0;
@@ -75,22 +92,17 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 		(void)!fchmod(fd, fr_path_file_mode(state_dir));
 	if (!ends_in_a_line(fd))
 		fputc('\n', stream);
-	for (size_t i = 0; i < count; i++) {
-		int length;
-
-		fr_hex(boot, ranges[i].boot_id, 16);
-		fr_hex(ring, ranges[i].ring_id, 16);
-		length = snprintf(line, sizeof(line), "%s %s %s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
-				  boot, ring, ranges[i].lane, ranges[i].first, ranges[i].last, ranges[i].count,
-				  (uint64_t)time(NULL));
-		fprintf(stream, "%s %08" PRIx32 "\n", line, fr_crc32c(0, line, (size_t)length));
-	}
+	for (size_t i = 0; i < count; i++)
+		fr_evidence_put(stream, word, &ranges[i], (uint64_t)time(NULL));
 	r = fflush(stream) == 0 ? 0 : -ENOMEM;
+	if (!r)
+		r = fr_evidence_generation(fd, &generation);
 	if (!r)
 		r = write_all(fd, text, size);
 	if (!r && fdatasync(fd) < 0)
 		r = -errno;
-	if (!r && fresh)
+	/* who shortened it may have been killed before the new file had its name for good */
+	if (!r && (fresh || generation))
 		r = fr_path_sync_parent(path);
 	close(fd);
 out:
@@ -131,7 +143,7 @@ static bool parse(char *line, const char **ret_word, struct fr_index_range *rang
 		return false;
 	*crc_text = 0;
 	*ret_word = next_word(&at);
-	if (!*ret_word || strlen(*ret_word) > WORD_MAX_BYTES)
+	if (!*ret_word || strlen(*ret_word) > FR_EVIDENCE_WORD_MAX)
 		return false;
 	word = next_word(&at);
 	if (!word || strlen(word) != 32 || fr_unhex(range->boot_id, 16, word) < 0)
@@ -147,26 +159,53 @@ static bool parse(char *line, const char **ret_word, struct fr_index_range *rang
 	       range->last <= FRM_SEQ_MASK && range->count && range->count <= range->last - range->first + 1;
 }
 
-int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_evidence_line line, void *data,
-		     uint64_t *ret_to)
+int fr_evidence_open(const char *state_dir, const char *file)
 {
-	char path[FR_PATH_MAX], text[LINE_MAX_BYTES];
+	char path[FR_PATH_MAX];
+	int r = path_of(path, sizeof(path), state_dir, file), fd;
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int fr_evidence_generation(int fd, uint64_t *ret_generation)
+{
+	char text[LINE_MAX_BYTES], *end;
+	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+	struct fr_index_range range;
+	const char *word;
+	uint64_t time;
+
+	if (size < 0)
+		return -errno;
+	text[size] = 0;
+	end = strchr(text, '\n');
+	if (end)
+		*end = 0;
+	if (end && parse(text, &word, &range, &time) && !strcmp(word, FR_EVIDENCE_COMPACTED))
+		*ret_generation = range.first;
+	else
+		*ret_generation = 0;
+	return 0;
+}
+
+int fr_evidence_read_fd(int fd, uint64_t from, fr_evidence_line line, void *data, uint64_t *ret_to)
+{
+	char text[LINE_MAX_BYTES];
 	struct fr_index_range range;
 	bool skipping = false;
 	uint64_t to = from, time;
 	const char *word;
-	FILE *stream;
-	int r;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), r = 0;
+	FILE *stream = copy < 0 ? NULL : fdopen(copy, "r");
 
-	r = path_of(path, sizeof(path), state_dir, file);
-	if (r < 0)
-		return r;
-	stream = fopen(path, "re");
 	if (!stream) {
-		if (errno != ENOENT)
-			return -errno;
-		*ret_to = 0;
-		return 0;
+		r = -errno;
+		if (copy >= 0)
+			close(copy);
+		return r;
 	}
 	if (fseeko(stream, 0, SEEK_END) < 0 || (uint64_t)ftello(stream) < from)
 		from = to = 0; /* not the file it was */
@@ -192,5 +231,21 @@ int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_
 	fclose(stream);
 	if (!r)
 		*ret_to = to;
+	return r;
+}
+
+int fr_evidence_read(const char *state_dir, const char *file, uint64_t from, fr_evidence_line line,
+		     void *data, uint64_t *ret_to)
+{
+	int fd = fr_evidence_open(state_dir, file), r;
+
+	if (fd == -ENOENT) {
+		*ret_to = 0;
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+	r = fr_evidence_read_fd(fd, from, line, data, ret_to);
+	close(fd);
 	return r;
 }

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "uploader/evidence.h"
 #include "uploader/ledger.h"
@@ -149,6 +151,7 @@ int fr_index_forget_queued(struct fr_index *index)
 
 struct reading {
 	struct fr_index *index;
+	bool afresh;	     /* another file than last time: the losses of all rings, in the end */
 	bool any;	     /* a line of retention.log was taken; the last one's ring: */
 	uint8_t ring_id[16]; /* its losses have to be worked out again */
 };
@@ -171,7 +174,7 @@ static int take_dropped(void *data, const char *word, const struct fr_index_rang
 	(void)unix_time;
 	if (cause == INT_MIN)
 		return 0; /* a later version's */
-	if (reading->any && memcmp(reading->ring_id, range->ring_id, 16))
+	if (reading->any && !reading->afresh && memcmp(reading->ring_id, range->ring_id, 16))
 		r = fr_ledger_ring(reading->index, reading->ring_id);
 	reading->any = true;
 	memcpy(reading->ring_id, range->ring_id, 16);
@@ -193,17 +196,80 @@ static int take_dropped(void *data, const char *word, const struct fr_index_rang
 	return fr_db_run(put);
 }
 
+/*
+ * Before another file is read from its start: what the one before said of dropped records goes, all
+ * of it is said again.
+ */
+static int begin_afresh(struct fr_index *index)
+{
+	return fr_db_exec(
+		index,
+		"CREATE TEMP TABLE IF NOT EXISTS afresh (ring_id BLOB PRIMARY KEY) WITHOUT ROWID;"
+		"DELETE FROM afresh; INSERT INTO afresh SELECT DISTINCT ring_id FROM dropped; "
+		"DELETE FROM dropped");
+}
+
+static int end_afresh(struct fr_index *index)
+{
+	FR_STMT find = NULL;
+	uint8_t ring_id[16];
+	int r = fr_db_exec(index, "INSERT OR IGNORE INTO afresh SELECT ring_id FROM dropped");
+
+	if (!r)
+		r = fr_db_prepare(index, "SELECT ring_id FROM afresh", &find);
+	while (!r && (r = fr_db_step(find)) == 1) {
+		fr_db_id(find, 0, ring_id);
+		r = fr_ledger_ring(index, ring_id);
+	}
+	return r;
+}
+
+/* Acknowledgements only grow: those read before stay, whichever file they were in. */
+static int read_file(struct reading *reading, const char *file, int fd, fr_evidence_line line)
+{
+	bool dropped = !strcmp(file, FR_EVIDENCE_RETENTION);
+	struct fr_index *index = reading->index;
+	uint64_t from, to = 0, known, generation;
+	char key[64];
+	int r = fr_evidence_generation(fd, &generation);
+
+	snprintf(key, sizeof(key), "%s generation", file);
+	if (!r)
+		r = fr_db_progress(index, file, &from);
+	if (!r)
+		r = fr_db_progress(index, key, &known);
+	if (r < 0)
+		return r;
+	if (known != generation) {
+		from = 0;
+		reading->afresh = dropped;
+		r = fr_db_set_progress(index, key, generation);
+		if (!r && reading->afresh)
+			r = begin_afresh(index);
+	}
+	if (!r)
+		r = fr_evidence_read_fd(fd, from, line, reading, &to);
+	if (!r && reading->afresh)
+		r = end_afresh(index);
+	else if (!r && reading->any)
+		r = fr_ledger_ring(index, reading->ring_id);
+	if (r < 0 || (to == from && known == generation))
+		return r;
+	return fr_db_set_progress(index, file, to);
+}
+
 static int read_log(struct fr_index *index, const char *file, fr_evidence_line line)
 {
 	struct reading reading = { .index = index };
-	uint64_t from, to;
-	int r = fr_db_progress(index, file, &from);
+	int fd = fr_evidence_open(index->state, file), r;
 
-	if (!r)
-		r = fr_evidence_read(index->state, file, from, line, &reading, &to);
-	if (!r && reading.any)
-		r = fr_ledger_ring(index, reading.ring_id);
-	return r < 0 || to == from ? r : fr_db_set_progress(index, file, to);
+	if (fd == -ENOENT) /* removed by somebody: the next one is read from its start */
+		return fr_db_set_progress(index, file, 0);
+	if (fd < 0)
+		return fd;
+	r = read_file(&reading, file, fd, line);
+	close(fd);
+	return r;
 }
 
 int fr_marks_read(struct fr_index *index)

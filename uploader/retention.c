@@ -28,11 +28,16 @@
 #include "recorder/core/host.h"
 #include "recorder/core/segment.h"
 #include "recorder/core/testpoint.h"
+#include "uploader/compact.h"
 #include "uploader/derive.h"
 #include "uploader/evidence.h"
 #include "uploader/ingest.h"
 #include "uploader/marks.h"
 #include "uploader/views.h"
+
+#define LOG_BYTES_MOST (1u << 20)
+#define LOG_SHARE      1024
+#define OVER_S	       86400 /* a ring of which nothing was said for so long does not come back */
 
 struct list {
 	struct fr_index_range *range;
@@ -210,7 +215,7 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
  */
 static int measure(struct fr_index *index, uint64_t *ret_bytes)
 {
-	static const char *const files[] = { "spool/acks.log", "spool/retention.log" };
+	static const char *const files[] = { FR_EVIDENCE_ACKS, FR_EVIDENCE_RETENTION };
 	char path[FR_PATH_MAX + 32];
 	struct dirent *entry;
 	uint64_t bytes;
@@ -275,13 +280,29 @@ static int drop_where(struct fr_index *index, const char *where, uint64_t value,
 	return r == -ENOENT ? 0 : r < 0 ? r : drop(index, segment, stats);
 }
 
+/* A log may be as large as a thousandth of all, and a MiB; what can be left out of it then goes. */
+static int shorten_logs(struct fr_index *index, uint64_t max_bytes)
+{
+	static const char *const files[] = { FR_EVIDENCE_ACKS, FR_EVIDENCE_RETENTION };
+	struct fr_compact how = { .larger_than = LOG_BYTES_MOST, .over_s = OVER_S };
+	int r = 0;
+
+	if (max_bytes && max_bytes / LOG_SHARE < how.larger_than)
+		how.larger_than = max_bytes / LOG_SHARE;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !r; i++)
+		r = fr_compact(index, files[i], &how);
+	return r;
+}
+
 int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, struct fr_retention_stats *ret_stats)
 {
 	struct fr_retention_stats stats = { 0 };
 	uint64_t now = fr_clock_real_ns(), age_ns = limits->max_age_s * 1000000000u;
 	bool any = true;
-	int r = index->flags & FR_INDEX_READ ? -EACCES : 0;
+	int r = index->flags & FR_INDEX_READ ? -EACCES : 0, shortened = 0;
 
+	if (!r) /* a full disk may be why it fails: dropping comes first */
+		shortened = shorten_logs(index, limits->max_bytes);
 	while (!r && any && limits->max_age_s && age_ns / 1000000000u == limits->max_age_s && age_ns < now)
 		r = drop_where(index, "coalesce(salvaged_real_ns, mtime_ns) <", now - age_ns, &stats, &any);
 	if (!r)
@@ -311,6 +332,8 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 		if (!r)
 			r = fr_views_make(index);
 	}
+	if (!r)
+		r = shortened;
 	if (!r && ret_stats)
 		*ret_stats = stats;
 	return r;

@@ -99,9 +99,9 @@ static int name_loss(int dir_fd, const char *state, const struct oldest *oldest)
 		return -EIO;
 	}
 	strcat(path, "/retention.log");
-	log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	log = fr_host_open_log(path, 0644, 500);
 	if (log < 0)
-		r = -errno;
+		r = log;
 	fr_hex(boot, oldest->super.boot_id, 16);
 	fr_hex(ring, oldest->super.ring_id, 16);
 	for (uint32_t lane = 0; lane < oldest->super.lane_count && r == 0; lane++) {
@@ -120,6 +120,10 @@ static int name_loss(int dir_fd, const char *state, const struct oldest *oldest)
 	}
 	if (r == 0 && fdatasync(log) < 0)
 		r = -errno;
+	if (r == 0) /* its name, too: it may be new, or have been shortened just now */
+		r = fr_path_sync_parent(path);
+	if (r == -EINVAL) /* not a thing of this file system */
+		r = 0;
 	FR_TESTPOINT("room-synced");
 	if (log >= 0)
 		close(log);

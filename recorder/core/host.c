@@ -132,6 +132,32 @@ bool fr_host_lock(int fd)
 	return true;
 }
 
+/* Locked, or on a file system without locks, where nobody shortens it either. */
+static bool lock_shared(int fd)
+{
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR);
+}
+
+int fr_host_open_log(const char *path, mode_t mode, unsigned wait_ms)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+	for (uint64_t waited_ns = 0;; waited_ns += LOCK_PAUSE_NS) {
+		int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, mode);
+		struct stat opened, named;
+
+		if (fd < 0)
+			return -errno;
+		if (lock_shared(fd) && fstat(fd, &opened) == 0 && stat(path, &named) == 0 &&
+		    opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+			return fd;
+		close(fd); /* being shortened, or it was between open and lock */
+		if (waited_ns >= wait_ms * 1000000ull)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
 uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16])
 {
 	char path[FR_PATH_MAX], hex[33], line[128];

@@ -23,6 +23,13 @@ uint64_t fr_host_boot_seq(const char *state_dir, const uint8_t boot_id[16]);
  * second: whoever may read it may lock it, and must not stop us by that.
  */
 bool fr_host_lock(int fd);
+/*
+ * Opens a log for appending, made with `mode` when it is not there, and locks it, shared, until its
+ * descriptor is closed: while it is held nobody puts a shorter file in its place
+ * (uploader/compact.h). Returns the descriptor, -EBUSY when that is being done for longer than
+ * `wait_ms`, or what open says. After fork allowed.
+ */
+int fr_host_open_log(const char *path, mode_t mode, unsigned wait_ms);
 /* Fills what /proc tells of a process. -ESRCH when it is gone. */
 int fr_host_identity(pid_t pid, struct fr_identity *identity);
 /* Start time of a process since boot in ns; 0 when it is gone. */

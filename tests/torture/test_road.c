@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "recorder/core/crc.h"
 #include "recorder/core/paths.h"
 #include "tests/crash/points/life.h"
 #include "tests/lib/torture.h"
@@ -163,6 +164,44 @@ static void forget_fleet(void)
 	sqlite3_close(db);
 }
 
+/* ------------------------------------------------------------------ logs that have to be shortened */
+
+#define OLD_BOOT "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0"
+static const char *const logs[] = { "acks.log", "retention.log" };
+
+/* As if rings had come and gone, long ago, of which all was sent: retention has to leave that out in the end. */
+static void make_long_logs(const char *dir)
+{
+	char path[96], line[256];
+
+	snprintf(path, sizeof(path), "%s/spool", dir);
+	REQUIRE(mkdir(path, 0700) == 0);
+	for (int log = 0; log < 2; log++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/spool/%s", dir, logs[log]);
+		file = fopen(path, "w");
+		REQUIRE(file, "%s", path);
+		for (int ring = 1; ring <= 400; ring++) {
+			int length = snprintf(line, sizeof(line), "sent " OLD_BOOT " %032x 0 0 9 10 1000000", ring);
+
+			fprintf(file, "%s %08x\n", line, fr_crc32c(0, line, (size_t)length));
+		}
+		REQUIRE(fclose(file) == 0, "%s", path);
+	}
+}
+
+static void judge_logs(const char *where)
+{
+	char line[256];
+
+	for (int log = 0; log < 2; log++) {
+		snprintf(line, sizeof(line), "! grep -q " OLD_BOOT " %s/spool/%s && ! test -e %s/spool/%s.new", state, logs[log],
+			 state, logs[log]);
+		REQUIRE(system(line) == 0, "%s: %s was not shortened, or half of it is left", where, logs[log]);
+	}
+}
+
 /* ------------------------------------------------------------------ the commands */
 
 enum stage { RECOVER, INDEX, UPLOAD, REBUILD, RETENTION, STAGES };
@@ -251,6 +290,7 @@ static unsigned travel(const char *evidence, const struct keys *want, const char
 	REQUIRE(db_number(line, "SELECT count(*) FROM events") == 0, "%s: it was not dropped", where);
 	REQUIRE(db_number(line, "SELECT count(*) FROM losses WHERE cause LIKE '%retention%'") == 0,
 		"%s: dropped unsent", where);
+	judge_logs(where);
 	REQUIRE(WEXITSTATUS(command(UPLOAD, NULL, 0)) == 4, "%s: there was something left to send", where);
 	judge_collector(want, where);
 	return deaths;
@@ -383,6 +423,7 @@ static void make_fixed(const char *dir, struct keys *keys)
 	char path[96], pstore[96];
 
 	make_evidence(dir, keys, NULL);
+	make_long_logs(dir);
 	snprintf(path, sizeof(path), "%s/rings", dir);
 	put_text(path, "7-junk.ring", "no ring");
 	snprintf(pstore, sizeof(pstore), "%s/pstore", dir);

@@ -165,6 +165,14 @@ static void judge_records(const struct story *story, const struct machine *machi
 		"a loss that is none");
 }
 
+/* Whether the logs were shortened before the cut, or not, or at the cut: what they say adds up to the same. */
+static void judge_logs(const struct story *story, size_t sources, sqlite3 *index)
+{
+	long long dropped = db_ask_number(index, "SELECT sum(count) FROM losses WHERE boot_seq IS NULL AND boot = '" STORY_OLD_BOOT "'");
+
+	REQUIRE(dropped == (sources < story->old_source ? 0 : STORY_OLD_DROPPED), "%lld records of an old boot were dropped", dropped);
+}
+
 static void judge_boots(const struct story *story, const struct machine *machine, sqlite3 *index)
 {
 	struct lines rows LINES = { 0 };
@@ -254,6 +262,7 @@ unsigned cut_judge(const struct story *story, struct machine *machine, size_t so
 		0);
 	set_aside = judge_quarantine(story, machine, &aside);
 	judge_records(story, machine, sources, &aside, index, fleet);
+	judge_logs(story, sources, index);
 	judge_boots(story, machine, index);
 	judge_places(machine);
 	dump(index, &before);

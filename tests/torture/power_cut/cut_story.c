@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "recorder/core/crc.h"
 #include "recorder/core/host.h"
 #include "recorder/core/image.h"
 #include "recorder/core/paths.h"
@@ -106,6 +107,34 @@ static void take_harvested_keys(struct story *story)
 	sqlite3_close(db);
 }
 
+/* As if rings had come and gone for long: retention will shorten these logs. */
+static void logs_appear(struct story *story)
+{
+	static const char *const names[] = { "state/spool/retention.log", "state/spool/acks.log" };
+
+	for (size_t i = 0; i < 2; i++) {
+		char *text = NULL;
+		size_t size;
+		FILE *stream = open_memstream(&text, &size);
+
+		REQUIRE(stream);
+		for (unsigned ring = 1; ring <= STORY_OLD_DROPPED / 10; ring++) {
+			char line[200];
+			int length = snprintf(line, sizeof(line),
+					      "unsent " STORY_OLD_BOOT " %032x 0 0 9 10 0", ring);
+
+			fprintf(stream, "%s %08x\n", line, fr_crc32c(0, line, (size_t)length));
+		}
+		REQUIRE(fclose(stream) == 0);
+		machine_put_file(&story->machine, names[i], text, 0);
+		machine_settle(&story->machine, names[i]);
+		free(text);
+		story->sources++;
+		if (!i)
+			story->old_source = story->sources;
+	}
+}
+
 static void tell(struct story *story)
 {
 	struct machine *machine = &story->machine;
@@ -115,6 +144,7 @@ static void tell(struct story *story)
 	REQUIRE(MACHINE_RUN(machine, "recover") == 3); /* the junk */
 	REQUIRE(MACHINE_RUN(machine, "index", "--keep") == 0);
 	take_harvested_keys(story);
+	logs_appear(story);
 	REQUIRE(machine_upload(machine) == 0);
 	ring_appears(story, 30, false, name);
 	ring_appears(story, 31, false, name);

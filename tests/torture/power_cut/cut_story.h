@@ -23,12 +23,16 @@ struct key {
 	size_t source;
 };
 
+/* A boot of which the logs say that so much was dropped unsent. */
+#define STORY_OLD_BOOT	  "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0"
+#define STORY_OLD_DROPPED 600
+
 struct story {
 	struct machine machine;
 	bool clock;
 	struct disk *disk;
 	struct key *key;
-	size_t keys, sources;
+	size_t keys, sources, old_source; /* that is when the logs say so */
 	char harvested[33];	    /* the ring that STORY_PANIC becomes */
 	char fleet[MACHINE_PATH]; /* what the receiver had in the end */
 };
