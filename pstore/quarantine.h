@@ -3,6 +3,7 @@
  * quarantine.h - sets aside what can't be read: kept as it was, named, with the reason beside it.
  *
  * Owns: spool/quarantine. NAME is the evidence, NAME.why says in one line where it comes from and what was wrong.
+ * What takes too much goes again, the oldest first (uploader/aside.h).
  * Moved when it lies on the same file system, else copied, synced and only then removed.
  */
 #ifndef PSTORE_QUARANTINE_H

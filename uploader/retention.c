@@ -28,6 +28,7 @@
 #include "recorder/core/host.h"
 #include "recorder/core/segment.h"
 #include "recorder/core/testpoint.h"
+#include "uploader/aside.h"
 #include "uploader/compact.h"
 #include "uploader/derive.h"
 #include "uploader/evidence.h"
@@ -37,6 +38,7 @@
 
 #define LOG_BYTES_MOST (1u << 20)
 #define LOG_SHARE      1024
+#define ASIDE_SHARE    4
 #define OVER_S	       86400 /* a ring of which nothing was said for so long does not come back */
 
 struct list {
@@ -210,15 +212,16 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
 }
 
 /*
- * Bytes of the segments and logs in spool/ (not quarantine: that is salvage's), and of the index: of the pages in use, because
- * a reader can keep the file and its journal from shrinking for a while, and that is no reason to drop more.
+ * Bytes of the segments and logs in spool/, of what is set aside, and of the index: of the pages in
+ * use, because a reader can keep the file and its journal from shrinking for a while, and that is
+ * no reason to drop more.
  */
 static int measure(struct fr_index *index, uint64_t *ret_bytes)
 {
 	static const char *const files[] = { FR_EVIDENCE_ACKS, FR_EVIDENCE_RETENTION };
 	char path[FR_PATH_MAX + 32];
 	struct dirent *entry;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	int64_t used;
 	struct stat st;
 	DIR *dir;
@@ -229,7 +232,10 @@ static int measure(struct fr_index *index, uint64_t *ret_bytes)
 
 	if (r < 0)
 		return r;
-	bytes = (uint64_t)used;
+	r = fr_aside_measure(index->state, &bytes);
+	if (r < 0)
+		return r;
+	bytes += (uint64_t)used;
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", index->state, files[i]);
 		if (stat(path, &st) == 0)
@@ -303,6 +309,8 @@ int fr_retention_run(struct fr_index *index, const struct fr_retention *limits, 
 
 	if (!r) /* a full disk may be why it fails: dropping comes first */
 		shortened = shorten_logs(index, limits->max_bytes);
+	if (!r && limits->max_bytes)
+		r = fr_aside_drop(index->state, limits->max_bytes / ASIDE_SHARE, &stats.set_aside);
 	while (!r && any && limits->max_age_s && age_ns / 1000000000u == limits->max_age_s && age_ns < now)
 		r = drop_where(index, "coalesce(salvaged_real_ns, mtime_ns) <", now - age_ns, &stats, &any);
 	if (!r)

@@ -2,8 +2,10 @@
 /*
  * retention.h - keeps spool and index below their cap by dropping the oldest segments.
  *
- * Owns: what is dropped, and that it is said: each dropped range is written to spool/retention.log before the
- * segment goes, and what was never acknowledged becomes a loss with the cause "retention".
+ * Owns: what is dropped, and that it is said: each dropped range is written to spool/retention.log
+ * before the segment goes, and what was never acknowledged becomes a loss with the cause
+ * "retention". What lies in spool/quarantine may be a quarter of the cap (aside.h). The logs
+ * themselves are kept short (compact.h).
  */
 #ifndef UPLOADER_RETENTION_H
 #define UPLOADER_RETENTION_H
@@ -11,7 +13,7 @@
 #include "uploader/index.h"
 
 struct fr_retention {
-	uint64_t max_bytes; /* of spool/ and index.db together; 0: no cap */
+	uint64_t max_bytes; /* of spool/, quarantine too, and index.db together; 0: no cap */
 	uint64_t max_age_s; /* since a segment was made; 0: no limit */
 };
 
@@ -20,6 +22,7 @@ struct fr_retention_stats {
 	uint64_t bytes;	      /* freed in the spool */
 	uint64_t events;      /* gone from the index */
 	uint64_t events_unsent; /* of these: never acknowledged, a loss now */
+	uint64_t set_aside;	/* sources dropped from the quarantine */
 	uint64_t bytes_after; /* of spool and index.db */
 };
 

@@ -159,12 +159,15 @@ static void put_summary(const struct options *options, const struct fr_index_sta
 	char a[32], b[32];
 
 	if (options->json) {
-		printf("{\"segments\":%" PRIu64 ",\"segments_bad\":%" PRIu64 ",\"records\":%" PRIu64 ",\"events\":%" PRIu64
-		       ",\"duplicates\":%" PRIu64 ",\"incidents\":%" PRIu64 ",\"seconds\":%.3f,\"dropped\":{\"segments\":%" PRIu64
-		       ",\"bytes\":%" PRIu64 ",\"events\":%" PRIu64 ",\"events_unsent\":%" PRIu64 "},\"bytes\":%" PRIu64 "}\n",
-		       stats->segments, stats->segments_bad, stats->records, stats->events, stats->duplicates, stats->incidents,
-		       (double)stats->elapsed_ns * 1e-9, dropped->segments, dropped->bytes, dropped->events,
-		       dropped->events_unsent, dropped->bytes_after);
+		printf("{\"segments\":%" PRIu64 ",\"segments_bad\":%" PRIu64 ",\"records\":%" PRIu64
+		       ",\"events\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"incidents\":%" PRIu64
+		       ",\"seconds\":%.3f,\"dropped\":{\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
+		       ",\"events\":%" PRIu64 ",\"events_unsent\":%" PRIu64
+		       ",\"quarantined\":%" PRIu64 "},\"bytes\":%" PRIu64 "}\n",
+		       stats->segments, stats->segments_bad, stats->records, stats->events,
+		       stats->duplicates, stats->incidents, (double)stats->elapsed_ns * 1e-9,
+		       dropped->segments, dropped->bytes, dropped->events, dropped->events_unsent,
+		       dropped->set_aside, dropped->bytes_after);
 		return;
 	}
 	printf("%s event%s from %" PRIu64 " segment%s in %s; %" PRIu64 " incident%s in all\n", fr_count_text(a, stats->events),
@@ -204,6 +207,11 @@ static int run(const struct options *options)
 	if (!r && !options->keep)
 		r = fr_retention_run(index, &options->limits, &dropped);
 	fr_progress_end();
+	if (dropped.set_aside)
+		fr_warning("%" PRIu64 " source%s that can't be read had to go from"
+			   " %s/spool/quarantine, which may be a quarter of max_size;"
+			   " spool/retention.log says which",
+			   dropped.set_aside, dropped.set_aside == 1 ? "" : "s", options->state);
 	if (r < 0)
 		code = fr_fail("can't index %s/spool: %s", options->state, fr_index_strerror(r));
 	else if (options->sql)

@@ -14,7 +14,7 @@ declare -A group=(
 		recorder/client/*.c'
 	[daemon]='recorder/daemon/*.c recorder/core/gates*.c pstore/vouch.c'
 	[evidence]='pstore/[!v]*.c recorder/core/segment.c'
-	[index]='uploader/index.c uploader/ingest.c uploader/retention.c uploader/compact.c'
+	[index]='uploader/index.c uploader/ingest.c uploader/retention.c uploader/compact.c uploader/aside.c'
 	[upload]='uploader/upload.c uploader/outbox.c'
 )
 

@@ -164,12 +164,15 @@ static void forget_fleet(void)
 	sqlite3_close(db);
 }
 
-/* ------------------------------------------------------------------ logs that have to be shortened */
+/* ------------------------------------------------------------------ what retention shortens */
 
 #define OLD_BOOT "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0"
 static const char *const logs[] = { "acks.log", "retention.log" };
 
-/* As if rings had come and gone, long ago, of which all was sent: retention has to leave that out in the end. */
+/*
+ * As if rings had come and gone, long ago, of which all was sent: retention has to leave that out
+ * in the end.
+ */
 static void make_long_logs(const char *dir)
 {
 	char path[96], line[256];
@@ -183,7 +186,8 @@ static void make_long_logs(const char *dir)
 		file = fopen(path, "w");
 		REQUIRE(file, "%s", path);
 		for (int ring = 1; ring <= 400; ring++) {
-			int length = snprintf(line, sizeof(line), "sent " OLD_BOOT " %032x 0 0 9 10 1000000", ring);
+			int length = snprintf(line, sizeof(line),
+					      "sent " OLD_BOOT " %032x 0 0 9 10 1000000", ring);
 
 			fprintf(file, "%s %08x\n", line, fr_crc32c(0, line, (size_t)length));
 		}
@@ -196,10 +200,28 @@ static void judge_logs(const char *where)
 	char line[256];
 
 	for (int log = 0; log < 2; log++) {
-		snprintf(line, sizeof(line), "! grep -q " OLD_BOOT " %s/spool/%s && ! test -e %s/spool/%s.new", state, logs[log],
-			 state, logs[log]);
-		REQUIRE(system(line) == 0, "%s: %s was not shortened, or half of it is left", where, logs[log]);
+		snprintf(line, sizeof(line),
+			 "! grep -q " OLD_BOOT " %s/spool/%s && ! test -e %s/spool/%s.new", state,
+			 logs[log], state, logs[log]);
+		REQUIRE(system(line) == 0, "%s: %s was not shortened, or half of it is left", where,
+			logs[log]);
 	}
+}
+
+/*
+ * What can't be read is gone, and named: there was room for nothing. Its reason may be left, which
+ * goes a day later.
+ */
+static void judge_quarantine(const char *evidence, const char *where)
+{
+	char line[320];
+
+	snprintf(line, sizeof(line),
+		 "test ! -e %s/rings/7-junk.ring ||"
+		 " { grep -q '^quarantine/7-junk.ring ' %s/spool/retention.log &&"
+		 " ! test -e %s/spool/quarantine/7-junk.ring; }",
+		 evidence, state, state);
+	REQUIRE(system(line) == 0, "%s: what was set aside is there, or went unnamed", where);
 }
 
 /* ------------------------------------------------------------------ the commands */
@@ -291,6 +313,7 @@ static unsigned travel(const char *evidence, const struct keys *want, const char
 	REQUIRE(db_number(line, "SELECT count(*) FROM losses WHERE cause LIKE '%retention%'") == 0,
 		"%s: dropped unsent", where);
 	judge_logs(where);
+	judge_quarantine(evidence, where);
 	REQUIRE(WEXITSTATUS(command(UPLOAD, NULL, 0)) == 4, "%s: there was something left to send", where);
 	judge_collector(want, where);
 	return deaths;
