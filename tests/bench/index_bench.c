@@ -218,8 +218,10 @@ static void command(const char *name, const char *program, const char *arguments
 
 	snprintf(line, sizeof(line), "FLIGHTREC_STATE_DIR='%s' '%s' show %s >/dev/null", state, program, arguments);
 	begun = now();
-	if (system(line) != 0)
+	if (system(line) != 0) {
 		fprintf(stderr, "index_bench: failed: %s\n", line);
+		exit(1);
+	}
 	printf("{\"bench\":\"%s\",\"command\":\"flightrec show %s\",\"ms\":%.2f}\n", name, arguments, (now() - begun) * 1e3);
 	fflush(stdout);
 }

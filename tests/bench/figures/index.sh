@@ -16,7 +16,7 @@ bench_index() {
 		*'"command, last 1,000'*) command_last+=("$(value_of ms "$line")") ;;
 		esac
 	done < <(for ((i = 0; i < 3; i++)); do "$bench/index_bench" "$scratch/index" recover; done
-		"$bench/index_bench" "$scratch/index" show "$O/flightrec")
+		"$bench/index_bench" "$scratch/index" show "$(realpath "$O/flightrec")")
 	figure 'recover + index, 1 M events' events/s 'index_bench DIR recover' '>= 400000' "${rate[@]}"
 	figure 'index, payload of 64 bytes and all' B/event 'index_bench DIR recover' '<= 120' "${size[@]}"
 	figure 'show the last 1,000 of 10 M' ms 'index_bench DIR show' '<= 100' "${last[@]}"
