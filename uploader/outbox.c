@@ -35,6 +35,19 @@ static void close_folder(DIR **folder)
 		closedir(*folder);
 }
 
+static DIR *open_folder(const struct fr_outbox *outbox, const char *folder)
+{
+	int fd = openat(outbox->dir, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), error;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0) {
+		error = errno;
+		close(fd);
+		errno = error;
+	}
+	return dir;
+}
+
 static void free_bytes(char **bytes)
 {
 	free(*bytes);
@@ -275,8 +288,7 @@ static void peek(const struct fr_outbox *outbox, const char *name, struct fr_out
 int fr_outbox_list(const struct fr_outbox *outbox, const char *folder, struct fr_outbox_entry **ret_entry,
 		   size_t *ret_count)
 {
-	int fd = openat(outbox->dir, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_folder))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	__attribute__((cleanup(close_folder))) DIR *dir = open_folder(outbox, folder);
 	struct fr_outbox_entry *entries = NULL;
 	size_t count = 0, room = 0;
 	struct dirent *file;
@@ -346,8 +358,7 @@ static int settle_cuts(const struct fr_outbox *outbox)
 
 static int sweep_tmp(const struct fr_outbox *outbox)
 {
-	int fd = openat(outbox->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_folder))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	__attribute__((cleanup(close_folder))) DIR *dir = open_folder(outbox, "");
 	struct dirent *file;
 
 	if (!dir)

@@ -89,9 +89,7 @@ void sync_reap(struct sync *sync)
 
 void sync_stop(struct sync *sync)
 {
-	if (sync->pid > 0) {
-		kill(sync->pid, SIGKILL);
-		waitpid(sync->pid, NULL, 0);
-	}
+	if (sync->pid > 0 && kill(sync->pid, SIGKILL) == 0)
+		waitpid(sync->pid, NULL, 0); /* one that can't be killed ends with us */
 	sync->pid = 0;
 }

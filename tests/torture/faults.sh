@@ -183,7 +183,7 @@ daemon-during | bpf-during)
 	done
 	"$B/tests/daemon/client" hold 9 >"$D/victim" &
 	victim=$!
-	for ((i = 0; i < 200 && $(wc -c <"$D/victim") == 0; i++)); do sleep 0.005; done
+	for ((i = 0; i < 4000 && $(wc -c <"$D/victim") == 0; i++)); do sleep 0.005; done
 	"$B/tests/daemon/client" exit 7 >"$D/leaver" || true
 	"$B/tests/daemon/client" set acme.shop 5 >/dev/null 2>&1 || true
 	"$B/tests/daemon/client" status >/dev/null 2>&1 || true

@@ -17,7 +17,8 @@ vm_debian() {
 	release=$(basename "$vm_kernel_dir")
 	tar=$vm_cache/$release-root.tar
 	if [[ ! -f $tar ]]; then
-		mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,udev,kmod \
+		rm -rf "$tar" "$tar.new"
+		mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,systemd-sysv,udev,kmod \
 			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 			--dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$tar.new" >"$vm_cache/root.log" 2>&1 || {
 			cat "$vm_cache/root.log"
