@@ -39,9 +39,12 @@ static int write_back(const void *from, size_t size)
 static int sync_ring(struct fr_client *client)
 {
 	const struct fr_ring *ring = &client->ring;
-	/* the first pairs with the release below, the second with fr_ring_changed() */
+	/*
+	 * The first pairs with the release below, the second with fr_ring_changed(): by an exchange,
+	 * which sees the newest count, as who has an event's id must see that it was declared.
+	 */
 	uint32_t done = fr_load_acquire(&client->durable_changes);
-	uint32_t changes = fr_load_acquire(&ring->changes);
+	uint32_t changes = fr_add_acquire(&client->ring.changes, 0);
 	int r = 0;
 
 	if (done == changes)
@@ -82,8 +85,6 @@ FLIGHTREC_API int flightrec_commit_durable(struct flightrec_slot *slot)
 	if (!lane->own && !lane->shared)
 		return 0; /* reserved before a fork: the record is the parent's to commit */
 	flightrec_commit(slot);
-	/* pairs with the release of the event's id: who sees the id sees that it was declared */
-	fr_fence_acquire();
 	r = sync_ring(fr_client);
 	if (r == 0)
 		r = sync_owner(lane);

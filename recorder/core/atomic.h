@@ -10,15 +10,13 @@
 /* Orders the compiler only: enough between a thread and a signal handler that runs on it. */
 #define fr_barrier_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* After a relaxed load, makes it an acquire: for a path that must not pay for one each time. */
-#define fr_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
-
 #define fr_load_relaxed(p)	__atomic_load_n((p), __ATOMIC_RELAXED)
 #define fr_store_relaxed(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define fr_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define fr_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define fr_add(p, v)		__atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define fr_add_release(p, v)	__atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
+#define fr_add_acquire(p, v)	__atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE)
 
 /* True when *p was `expected` and is now `desired`; acquire on success, pairs with a release store of *p. */
 #define fr_cas_acquire(p, expected, desired)                                                       \
