@@ -3,7 +3,7 @@
 # The service manager is told: ready, alive, reloading, ready again, stopping; and lines for the journal carry a priority.
 . tests/daemon/lib.sh
 
-ldd "$flightrecd" | grep -q libsystemd || { echo "built without libsystemd"; exit 77; }
+[[ $(ldd "$flightrecd") == *libsystemd* ]] || { echo "built without libsystemd"; exit 77; }
 spawn notified notified "$scratch/notify"
 until_true 3 test -S "$scratch/notify" || fail "no socket to notify"
 export NOTIFY_SOCKET=$scratch/notify WATCHDOG_USEC=300000
