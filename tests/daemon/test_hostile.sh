@@ -14,7 +14,7 @@ connections=$(torture_count 500 10000)
 share=$(torture_count 24 256) # MiB a user may have
 echo "HOSTILE_SEED=$seed HOSTILE_ROUNDS=$rounds"
 sanitized=
-ldd "$flightrecd" | grep -q 'lib[at]san' && sanitized=1
+[[ $(ldd "$flightrecd") == *lib[at]san* ]] && sanitized=1
 cp "$client" "$scratch/client" # where another user gets at it
 chmod 755 "$scratch/client"
 
