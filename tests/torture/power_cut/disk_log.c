@@ -176,8 +176,8 @@ static mode_t mode_of(int flags, va_list args)
 	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? (mode_t)va_arg(args, int) : 0;
 }
 
-#define OPEN(name)                                                  \
-	SEEN int name(const char *path, int flags, ...)             \
+#define OPEN_BELOW(name, below, ...)                                \
+	SEEN int name(__VA_ARGS__, int flags, ...)                  \
 	{                                                           \
 		va_list args;                                       \
 		mode_t mode;                                        \
@@ -185,19 +185,10 @@ static mode_t mode_of(int flags, va_list args)
 		va_start(args, flags);                              \
 		mode = mode_of(flags, args);                        \
 		va_end(args);                                       \
-		return do_open(AT_FDCWD, path, flags, mode);        \
+		return do_open(below, path, flags, mode);           \
 	}
-#define OPENAT(name)                                                \
-	SEEN int name(int dir, const char *path, int flags, ...)    \
-	{                                                           \
-		va_list args;                                       \
-		mode_t mode;                                        \
-                                                                    \
-		va_start(args, flags);                              \
-		mode = mode_of(flags, args);                        \
-		va_end(args);                                       \
-		return do_open(dir, path, flags, mode);             \
-	}
+#define OPEN(name)   OPEN_BELOW(name, AT_FDCWD, const char *path)
+#define OPENAT(name) OPEN_BELOW(name, dir, int dir, const char *path)
 OPEN(open)
 OPEN(open64)
 OPENAT(openat)
