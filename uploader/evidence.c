@@ -15,6 +15,7 @@
 #include "recorder/core/crc.h"
 #include "recorder/core/host.h"
 #include "recorder/core/paths.h"
+#include "recorder/core/write.h"
 
 #define LINE_MAX_BYTES 512
 #define LOCK_WAIT_MS   10000 /* while it is shortened: a second on a slow disk */
@@ -22,21 +23,6 @@
 static int path_of(char *buf, size_t size, const char *state_dir, const char *file)
 {
 	return snprintf(buf, size, "%s/%s", state_dir, file) < (int)size ? 0 : -ENAMETOOLONG;
-}
-
-static int write_all(int fd, const char *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 /* True when the file does not end with a line feed: an append was cut short. */
@@ -98,7 +84,7 @@ int fr_evidence_append(const char *state_dir, const char *file, const char *word
 	if (!r)
 		r = fr_evidence_generation(fd, &generation);
 	if (!r)
-		r = write_all(fd, text, size);
+		r = fr_write_all(fd, text, size);
 	if (!r && fdatasync(fd) < 0)
 		r = -errno;
 	/* who shortened it may have been killed before the new file had its name for good */

@@ -14,6 +14,7 @@
 
 #include "recorder/core/paths.h"
 #include "recorder/core/testpoint.h"
+#include "recorder/core/write.h"
 #include "uploader/batch_file.h"
 
 #define FILE_MAX_BYTES (128u << 20)
@@ -71,23 +72,6 @@ static int sync_folder(const struct fr_outbox *outbox, const char *folder)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_all(int fd, const void *bytes, size_t size)
-{
-	const char *at = bytes;
-
-	while (size) {
-		ssize_t n = write(fd, at, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_tmp(const struct fr_outbox *outbox, const char *tmp, const void *first, size_t first_size,
 		     const void *second, size_t second_size)
 {
@@ -97,9 +81,9 @@ static int write_tmp(const struct fr_outbox *outbox, const char *tmp, const void
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, first, first_size);
+	r = fr_write_all(fd, first, first_size);
 	if (r == 0)
-		r = write_all(fd, second, second_size);
+		r = fr_write_all(fd, second, second_size);
 	FR_TESTPOINT("outbox-written");
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
@@ -199,7 +183,7 @@ int fr_outbox_reject(const struct fr_outbox *outbox, const uint8_t id[16], const
 		openat(outbox->dir, name.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (fd >= 0) /* a note for people: the batch is set aside with or without it */
-		(void)(write_all(fd, why, strlen(why)) == 0 && write_all(fd, "\n", 1) == 0 && fsync(fd));
+		(void)(fr_write_all(fd, why, strlen(why)) == 0 && fr_write_all(fd, "\n", 1) == 0 && fsync(fd));
 	FR_TESTPOINT("outbox-why");
 	return move(outbox, id, "rejected");
 }

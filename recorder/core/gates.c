@@ -15,6 +15,7 @@
 
 #include "recorder/core/paths.h"
 #include "recorder/core/testpoint.h"
+#include "recorder/core/write.h"
 
 #define KEYWORDS_ALL UINT64_C(0xffffffffffffff)
 #define LINE_MAX_BYTES 256
@@ -190,21 +191,6 @@ int fr_gates_read(const char *path, char *text, size_t size)
 	return error ? error : (int)used;
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t put = write(fd, text, size);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -errno;
-		text += put;
-		size -= (size_t)put;
-	}
-	return 0;
-}
-
 int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 {
 	char temporary[FR_PATH_MAX];
@@ -215,7 +201,7 @@ int fr_gates_write(const char *path, const char *text, size_t size, bool sync)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	error = write_all(fd, text, size);
+	error = fr_write_all(fd, text, size);
 	FR_TESTPOINT("gates-written");
 	if (!error && fchmod(fd, 0644) < 0) /* whatever the umask is */
 		error = -errno;
