@@ -100,9 +100,13 @@ static int list(DIR *dir, struct sources *sources)
 			continue;
 		}
 		if (entry->d_name[0] == '.' ||
-		    ends_in(entry->d_name, ".tmp") || /* salvage's, which sweeps it */
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISREG(st.st_mode))
+		    ends_in(entry->d_name, ".tmp")) /* salvage's, which sweeps it */
+			continue;
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			r = errno == ENOENT ? 0 : -errno;
+			continue;
+		}
+		if (!S_ISREG(st.st_mode))
 			continue;
 		snprintf(reason, sizeof(reason), "%s" REASON, entry->d_name);
 		if (fstatat(dirfd(dir), reason, &why, AT_SYMLINK_NOFOLLOW) < 0)

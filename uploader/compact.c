@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "recorder/core/testpoint.h"
+#include "recorder/core/write.h"
 #include "uploader/compact_lines.h"
 #include "uploader/db.h"
 #include "uploader/evidence.h"
@@ -40,21 +41,6 @@ static void close_fd(const int *fd)
 		close(*fd);
 }
 
-static int put(int fd, const char *text, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			size -= (size_t)n;
-		}
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* Steps 3 to 5. */
 static int replace(const char *path, const char *fresh, const struct stat *old, const char *text,
 		   size_t size)
@@ -68,8 +54,10 @@ static int replace(const char *path, const char *fresh, const struct stat *old, 
 	r = lock_alone(fd);
 	if (!r) {
 		(void)!fchown(fd, old->st_uid, old->st_gid);
-		r = fchmod(fd, old->st_mode & 0777) < 0 ? -errno : put(fd, text, size);
+		r = fchmod(fd, old->st_mode & 0777) < 0 ? -errno : fr_write_all(fd, text, size);
 	}
+	if (!r && fsync(fd) < 0)
+		r = -errno;
 	FR_TESTPOINT("compact-written");
 	if (!r && rename(fresh, path) < 0)
 		r = -errno;

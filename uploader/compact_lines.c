@@ -5,7 +5,6 @@
  */
 #include "uploader/compact_lines.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +16,7 @@
 #include "recorder/core/segment.h"
 #include "uploader/db.h"
 #include "uploader/evidence.h"
+#include "uploader/index_files.h"
 #include "uploader/marks.h"
 #include "uploader/ranges.h"
 
@@ -58,14 +58,15 @@ struct work {
 static int grow(void *array, size_t count, size_t *room, size_t size)
 {
 	size_t more = *room ? *room * 2 : 64;
-	void **at = array, *grown;
+	void *elements;
 
 	if (count < *room)
 		return 0;
-	grown = realloc(*at, more * size);
-	if (!grown)
+	memcpy(&elements, array, sizeof(elements)); /* a pointer of whatever type */
+	elements = realloc(elements, more * size);
+	if (!elements)
 		return -ENOMEM;
-	*at = grown;
+	memcpy(array, &elements, sizeof(elements));
 	*room = more;
 	return 0;
 }
@@ -130,27 +131,17 @@ static int by_ring(const void *a, const void *b)
 
 static int list_parts(struct work *work)
 {
-	char path[FR_PATH_MAX + 16];
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
+	__attribute__((cleanup(fr_index_files_done))) struct fr_index_files files = { 0 };
+	int r = fr_index_files_list(work->index->state, &files);
 
-	snprintf(path, sizeof(path), "%s/spool", work->index->state);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while (!r && (errno = 0, entry = readdir(dir))) {
+	for (size_t i = 0; i < files.count && !r; i++) {
 		struct part part;
 
-		if (fr_segment_parse_name(entry->d_name, part.ring_id, &part.part) < 0)
-			continue;
+		fr_segment_parse_name(files.file[i].name, part.ring_id, &part.part);
 		r = grow(&work->part, work->parts, &work->part_room, sizeof(part));
 		if (!r)
 			work->part[work->parts++] = part;
 	}
-	if (!r && errno)
-		r = -errno;
-	closedir(dir);
 	if (!r && work->parts)
 		qsort(work->part, work->parts, sizeof(*work->part), by_part);
 	return r;

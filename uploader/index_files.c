@@ -61,6 +61,7 @@ int fr_index_files_list(const char *state_dir, struct fr_index_files *files)
 		memcpy(file->name, entry->d_name, strnlen(entry->d_name, sizeof(file->name) - 1) + 1);
 		file->name[sizeof(file->name) - 1] = 0;
 		file->size = (uint64_t)st.st_size;
+		file->disk_bytes = (uint64_t)st.st_blocks * 512;
 		file->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
 	}
 	if (!r && errno)

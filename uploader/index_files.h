@@ -15,6 +15,7 @@
 struct fr_index_file {
 	char name[FR_SEGMENT_NAME];
 	uint64_t size, mtime_ns;
+	uint64_t disk_bytes; /* that it takes */
 };
 
 struct fr_index_files {

@@ -16,7 +16,6 @@
  */
 #include "uploader/retention.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,6 +31,7 @@
 #include "uploader/compact.h"
 #include "uploader/derive.h"
 #include "uploader/evidence.h"
+#include "uploader/index_files.h"
 #include "uploader/ingest.h"
 #include "uploader/marks.h"
 #include "uploader/views.h"
@@ -219,12 +219,11 @@ static int drop(struct fr_index *index, int64_t segment, struct fr_retention_sta
 static int measure(struct fr_index *index, uint64_t *ret_bytes)
 {
 	static const char *const files[] = { FR_EVIDENCE_ACKS, FR_EVIDENCE_RETENTION };
+	__attribute__((cleanup(fr_index_files_done))) struct fr_index_files list = { 0 };
 	char path[FR_PATH_MAX + 32];
-	struct dirent *entry;
 	uint64_t bytes = 0;
 	int64_t used;
 	struct stat st;
-	DIR *dir;
 	int r = fr_db_int(index,
 			  "SELECT (page_count - freelist_count) * page_size "
 			  "FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -241,23 +240,11 @@ static int measure(struct fr_index *index, uint64_t *ret_bytes)
 		if (stat(path, &st) == 0)
 			bytes += (uint64_t)st.st_blocks * 512;
 	}
-	snprintf(path, sizeof(path), "%s/spool", index->state);
-	dir = opendir(path);
-	if (!dir && errno != ENOENT)
-		return -errno;
-	while (dir && (errno = 0, entry = readdir(dir))) {
-		if (fr_segment_parse_name(entry->d_name, NULL, NULL) < 0)
-			continue;
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			bytes += (uint64_t)st.st_blocks * 512;
-		else if (errno != ENOENT)
-			break; /* what can't be measured is not nothing */
-	}
-	r = -errno;
-	if (dir)
-		closedir(dir);
+	r = fr_index_files_list(index->state, &list);
+	for (size_t i = 0; i < list.count; i++)
+		bytes += list.file[i].disk_bytes;
 	*ret_bytes = bytes;
-	return dir ? r : 0;
+	return r;
 }
 
 /* Gives pages that events left back to the file system, as far as readers allow it now. */
