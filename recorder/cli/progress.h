@@ -5,7 +5,7 @@
  *
  * Owns: that line. A thread of its own draws it, so that it moves while a step takes long; whoever
  * prints something else takes it away first. One at a time. Where standard error is no terminal,
- * nothing of this does anything.
+ * nothing of this does anything. Not for a forked worker: somebody may have held the lock just then.
  */
 #ifndef RECORDER_CLI_PROGRESS_H
 #define RECORDER_CLI_PROGRESS_H

@@ -82,8 +82,8 @@ int fr_image_rebuild_super(const struct fr_source *source, struct frm_super *ret
 		if (r == 0)
 			r = fr_source_fetch(source, &head, sizeof(head),
 					    at + FRM_PAGE - FRM_LANE_HEAD);
-		if (r ==
-		    0) /* a tail: wraps and is refused when its lane would begin before the file */
+		/* a tail: wraps and is refused when its lane would begin before the file */
+		if (r == 0)
 			listen(opinions, &head, at + FRM_PAGE - 2 * FRM_LANE_HEAD - head.data_size,
 			       source->size);
 	}

@@ -184,7 +184,12 @@ int fr_ring_map(int fd, struct fr_ring *ring)
 	}
 	if (base == MAP_FAILED)
 		return -errno;
-	*ring = (struct fr_ring){ .base = base, .size = super.ring_size, .dax = dax, .super = super, .next_event = 1, .changes = 1 };
+	*ring = (struct fr_ring){ .base = base,
+				  .size = super.ring_size,
+				  .dax = dax,
+				  .super = super,
+				  .next_event = 1,
+				  .changes = 1 };
 	for (int copy = 0; copy < 2; copy++)
 		ring->meta[copy] = (struct frm_meta *)(ring->base + (size_t)copy * super.meta_size);
 	ring->log_size = super.meta_size - (uint32_t)offsetof(struct frm_meta, log);

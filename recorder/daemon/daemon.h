@@ -26,6 +26,7 @@
 #include "recorder/daemon/resume.h"
 #include "recorder/daemon/salvage_queue.h"
 #include "recorder/daemon/server.h"
+#include "recorder/daemon/status.h"
 #include "recorder/daemon/sync.h"
 #include "recorder/daemon/writers.h"
 
@@ -47,6 +48,7 @@ struct daemon {
 	struct salvage_queue queue;
 	struct sync sync;
 	struct server server;
+	struct status_text status;
 	struct policy policy;
 	struct kmsg kmsg;
 	struct probes probes;

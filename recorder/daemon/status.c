@@ -345,12 +345,6 @@ static void fill(struct text *text, struct daemon *daemon)
 	put(text, "}");
 }
 
-/* The newest text, for those who may not have one made for themselves. */
-static struct {
-	char *text;
-	uint64_t made_ns;
-} last;
-
 static int make(struct daemon *daemon)
 {
 	struct text text = { .size = FR_PROTO_TEXT_MAX };
@@ -360,31 +354,32 @@ static int make(struct daemon *daemon)
 		return -ENOMEM;
 	probes_consume(&daemon->probes);
 	fill(&text, daemon);
-	free(last.text);
-	last.text = text.at;
-	last.made_ns = fr_clock_boot_ns();
+	free(daemon->status.text);
+	daemon->status.text = text.at;
+	daemon->status.made_ns = fr_clock_boot_ns();
 	return 0;
 }
 
 void status_answer(struct daemon *daemon, const struct server_peer *peer)
 {
 	bool fresh = peer->uid == 0 || peer->uid == geteuid();
+	struct status_text *last = &daemon->status;
 	struct fr_proto_answer answer = { 0 };
 	int error = 0;
 
-	if (fresh || !last.text || fr_clock_boot_ns() - last.made_ns > STALE_NS)
+	if (fresh || !last->text || fr_clock_boot_ns() - last->made_ns > STALE_NS)
 		error = make(daemon);
 	if (error < 0) {
 		server_refuse(daemon, peer, error, "out of memory");
 		return;
 	}
-	error = server_answer(peer, &answer, last.text, -1);
+	error = server_answer(peer, &answer, last->text, -1);
 	if (error < 0)
 		server_refuse(daemon, peer, error, "the status could not be sent: %s",
 			      strerror(-error));
 	if (fresh) { /* who needs no copy costs none */
-		free(last.text);
-		last.text = NULL;
+		free(last->text);
+		last->text = NULL;
 	}
 }
 

@@ -29,6 +29,12 @@
 
 #include "recorder/daemon/server.h"
 
+/* The newest answer, for those who may not have one made for themselves. */
+struct status_text {
+	char *text; /* NULL: none is kept */
+	uint64_t made_ns;
+};
+
 void status_answer(struct daemon *daemon, const struct server_peer *peer);
 /* "3 programs, 12.0 MiB of rings, 6 probes": for the service manager. */
 void status_line(struct daemon *daemon, char *line, size_t size);
