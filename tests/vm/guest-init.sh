@@ -53,6 +53,14 @@ mount_ext4() {
 	mount -t ext4 ${3:+-o "$3"} "$1" "$2"
 }
 
+# the disk that vm_disk made, with the recorder's state on it
+state_on_disk() {
+	load virtio_pci
+	load virtio_blk
+	mount_ext4 /dev/vda /state
+	export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
+}
+
 panic() {
 	echo c >/proc/sysrq-trigger
 	sleep 60

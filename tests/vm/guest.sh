@@ -59,8 +59,9 @@ vm_begin() {
 	cp /etc/mke2fs.conf "$vm/root/etc/"
 }
 
-# vm_disk FILE: an empty ext4, for -drive
+# vm_disk FILE: an empty ext4, for -drive, and what the guest needs for it (state_on_disk)
 vm_disk() {
+	vm_modules virtio_pci virtio_blk
 	truncate -s 64M "$1"
 	mke2fs -q -F -t ext4 -b 4096 "$1"
 }

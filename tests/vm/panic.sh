@@ -12,21 +12,19 @@
 panic_story() {
 	vm_begin
 	vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
-	vm_modules virtio_pci virtio_blk nd_pmem nd_e820 ramoops
+	vm_modules nd_pmem nd_e820 ramoops
 	vm_disk "$vm/disk"
 	echo "pause=$1" >"$vm/root/story"
 	echo "$2" >"$vm/root/after"
 	vm_script <<'GUEST'
 . /story
-load virtio_pci
-load virtio_blk
+state_on_disk
 load nd_pmem
 load nd_e820
-mount_ext4 /dev/vda /state
 mount_ext4 /dev/pmem0 /ram dax
 mount -t pstore pstore /sys/fs/pstore
 load ramoops mem_address=0xc800000 mem_size=0x100000 record_size=0x8000 ecc=1
-export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec FLIGHTREC_RING_DIR=/ram/rings
+export FLIGHTREC_RING_DIR=/ram/rings
 mkdir -p /ram/rings
 
 if [ -e /state/first-boot-is-over ]; then

@@ -13,19 +13,15 @@ vm_program "$FR_BUILD/flightrec" "$FR_BUILD/flightrecd" "$FR_BUILD/tests/vm/witn
 capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$vm_here/../../systemd/flightrecd.service" | tr "[:upper:]" "[:lower:]" | sed 's/ *cap_/,+/g')
 vm_expect "the unit names the daemon's capabilities" test -n "$capabilities"
 echo "capabilities=-all$capabilities" >"$vm/root/capabilities"
-vm_modules virtio_pci virtio_blk
 vm_disk "$vm/disk"
 truncate -s 64M "$vm/bad"
 # errors on the second disk from sector 2048 on
 printf '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "2048"\n' >"$vm/blkdebug"
 vm_script <<'GUEST'
-load virtio_pci
-load virtio_blk
-mount_ext4 /dev/vda /state
+state_on_disk
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
-export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
 mkdir -p /run/flightrec
 echo 3 >/proc/sys/kernel/perf_event_paranoid
 . /capabilities

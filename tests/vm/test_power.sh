@@ -12,13 +12,9 @@ set -uo pipefail
 
 vm_begin
 vm_program "$FR_BUILD/flightrec" "$FR_BUILD/tests/vm/witness"
-vm_modules virtio_pci virtio_blk
 vm_disk "$vm/disk"
 vm_script <<'GUEST'
-load virtio_pci
-load virtio_blk
-mount_ext4 /dev/vda /state
-export FLIGHTREC_STATE_DIR=/state/flightrec FLIGHTREC_RUNTIME_DIR=/run/flightrec
+state_on_disk
 if [ -e /state/first-boot-is-over ]; then
 	flightrec recover 2>&1 | report recover
 	flightrec index 2>&1 | report index
