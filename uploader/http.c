@@ -134,33 +134,38 @@ static int stopped(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
 	return http->stop && atomic_load_explicit(http->stop, memory_order_relaxed);
 }
 
-static void set_up(struct fr_http *http, const struct fr_http_options *options, bool loopback)
-{
-	CURL *curl = http->curl;
+/* For functions with http and good. */
+#define SET(option, value) (good &= curl_easy_setopt(http->curl, option, value) == CURLE_OK)
 
-	curl_easy_setopt(curl, CURLOPT_URL, http->url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, loopback ? "http,https" : "https");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+/* False: an option was not taken, for want of memory. None may be left out. */
+static bool set_up(struct fr_http *http, const struct fr_http_options *options, bool loopback)
+{
+	bool good = true;
+
+	SET(CURLOPT_URL, http->url);
+	SET(CURLOPT_PROTOCOLS_STR, loopback ? "http,https" : "https");
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (options->ca_file)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
+		SET(CURLOPT_CAINFO, options->ca_file);
 	if (loopback)
-		curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->total_timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 64L); /* bytes a second */
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 30L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "flightrec/" FR_VERSION);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stopped);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+	SET(CURLOPT_TIMEOUT_MS, (long)options->total_timeout_ms);
+	SET(CURLOPT_LOW_SPEED_LIMIT, 64L); /* bytes a second */
+	SET(CURLOPT_LOW_SPEED_TIME, 30L);
+	SET(CURLOPT_USERAGENT, "flightrec/" FR_VERSION);
+	SET(CURLOPT_ERRORBUFFER, http->error);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_HEADERFUNCTION, take_header);
+	SET(CURLOPT_XFERINFOFUNCTION, stopped);
+	SET(CURLOPT_XFERINFODATA, http);
+	SET(CURLOPT_NOPROGRESS, 0L);
+	return good;
 }
 
 int fr_http_new(const struct fr_http_options *options, struct fr_http **ret_http, char *why, size_t why_size)
@@ -187,7 +192,10 @@ int fr_http_new(const struct fr_http_options *options, struct fr_http **ret_http
 		fr_http_free(http);
 		return -ENOMEM;
 	}
-	set_up(http, options, loopback);
+	if (!set_up(http, options, loopback)) {
+		fr_http_free(http);
+		return -ENOMEM;
+	}
 	*ret_http = http;
 	return 0;
 }
@@ -270,23 +278,25 @@ void fr_http_post(struct fr_http *http, const struct fr_batch *batch, struct fr_
 	CURLcode code;
 	curl_off_t sent = 0;
 	long status = 0;
+	bool good;
 
 	answer->result = FR_HTTP_NETWORK;
 	answer->status = 0;
 	answer->sent_bytes = 0;
 	answer->retry_after[0] = answer->location[0] = answer->body[0] = answer->error[0] = '\0';
 	answer->body_size = 0;
-	if (!add_headers(&headers, http, batch)) {
+	good = add_headers(&headers, http, batch);
+	http->error[0] = '\0';
+	SET(CURLOPT_HTTPHEADER, headers);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)batch->body_size);
+	SET(CURLOPT_POSTFIELDS, batch->body);
+	SET(CURLOPT_WRITEDATA, answer);
+	SET(CURLOPT_HEADERDATA, answer);
+	if (!good) {
 		snprintf(answer->error, sizeof answer->error, "not enough memory");
 		return;
 	}
-	http->error[0] = '\0';
-	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(http->curl, CURLOPT_POST, 1L);
-	curl_easy_setopt(http->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)batch->body_size);
-	curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, batch->body);
-	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, answer);
-	curl_easy_setopt(http->curl, CURLOPT_HEADERDATA, answer);
 	code = curl_easy_perform(http->curl);
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
 	answer->result = result_of(code);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_site.h - finds a site in a page, says where it is in the source, and counts the lines of
- * what was said there.
+ * fault_site.h - finds a site in a page, says where it is in the source and whether what it got was
+ * given back, and counts the lines of what was said there.
  */
 #ifndef TESTS_TORTURE_FAULT_SITE_H
 #define TESTS_TORTURE_FAULT_SITE_H
@@ -56,6 +56,52 @@ static inline const char *site_text(const char *build, const char *program,
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " < %s", function);
 	}
 	return text;
+}
+
+/*
+ * By whom a thing is held: the call and the innermost two places in the program itself. How the
+ * program got there may be another way than usual.
+ */
+static inline uint64_t holder(const struct fault_page *where, const struct fault_site *site)
+{
+	uint64_t key = strlen(site->call) << 8 | (uint8_t)site->call[0];
+	unsigned own_frames = 0;
+
+	for (int i = 0; i < FAULT_DEPTH && site->frame[i] && own_frames < 2; i++) {
+		if (strcmp(where->module[site->module[i]], "program"))
+			continue;
+		own_frames++;
+		key = key * 0x9e3779b97f4a7c15ull ^ site->frame[i];
+	}
+	return key;
+}
+
+static inline long held_by(const struct fault_page *where, uint64_t key)
+{
+	long held = 0;
+
+	for (size_t i = 0; i < FAULT_SITES; i++)
+		if (where->site[i].held > 0 && holder(where, &where->site[i]) == key)
+			held += where->site[i].held;
+	return held;
+}
+
+/*
+ * Something that was held at the end, and is not otherwise. What the loader holds is a thread's that
+ * runs on in a library (a look-up of libcurl's that was given up): the C library's to give back.
+ */
+static inline const struct fault_site *leak(const struct fault_page *where,
+					    const struct fault_page *reference)
+{
+	for (size_t i = 0; i < FAULT_SITES; i++) {
+		const struct fault_site *site = &where->site[i];
+		uint64_t key = holder(where, site);
+
+		if (site->held > 0 && !strstr(where->module[site->module[0]], "ld-linux") &&
+		    held_by(where, key) > held_by(reference, key))
+			return site;
+	}
+	return NULL;
 }
 
 #endif

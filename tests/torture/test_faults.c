@@ -254,47 +254,6 @@ static const char *nonsense_in(const struct said *said)
 	return NULL;
 }
 
-/*
- * By whom a thing is held: the call and the innermost two places in the program itself. How the program got there may be another way
- * than usual.
- */
-static uint64_t holder(const struct fault_page *where, const struct fault_site *site)
-{
-	uint64_t key = strlen(site->call) << 8 | (uint8_t)site->call[0];
-	unsigned own_frames = 0;
-
-	for (int i = 0; i < FAULT_DEPTH && site->frame[i] && own_frames < 2; i++) {
-		if (strcmp(where->module[site->module[i]], "program"))
-			continue;
-		own_frames++;
-		key = key * 0x9e3779b97f4a7c15ull ^ site->frame[i];
-	}
-	return key;
-}
-
-static long held_by(const struct fault_page *where, uint64_t key)
-{
-	long held = 0;
-
-	for (size_t i = 0; i < FAULT_SITES; i++)
-		if (where->site[i].held > 0 && holder(where, &where->site[i]) == key)
-			held += where->site[i].held;
-	return held;
-}
-
-/* Something that was held at the end, and is not otherwise. */
-static const struct fault_site *leak(void)
-{
-	for (size_t i = 0; i < FAULT_SITES; i++) {
-		const struct fault_site *site = &page->site[i];
-		uint64_t key = holder(page, site);
-
-		if (site->held > 0 && held_by(page, key) > held_by(reference_page, key))
-			return site;
-	}
-	return NULL;
-}
-
 static const char swallowed[] = "it swallowed an error: another output, and nothing said";
 
 /* NULL, or what is wrong; *ret_site: where, if that is another place than the fault's. */
@@ -325,7 +284,7 @@ static const char *judge(const struct scenario *scenario, const char *call, cons
 		return swallowed;
 	if (strstr(outcome->err.text, ": out of memory (")) /* who ends on the spot gives nothing back */
 		return NULL;
-	*ret_site = leak();
+	*ret_site = leak(page, reference_page);
 	return *ret_site ? "something was not given back" : NULL;
 }
 
