@@ -102,4 +102,13 @@ segment_of() {
 		[[ " $line " == *" $word "* ]] || return 1
 	done
 }
+# salvaged_whole PID COMMITTED: the end of that process's ring is there, vouched for, and each event it had committed is in it or
+# counted as overwritten. One more was on its way when it was killed: committed but not yet said, or half written and counted as lost.
+salvaged_whole() {
+	local events lost overwritten
+	segment_of "$1" reason=died vouched=1 || return
+	read -r events lost overwritten < <(heads |
+		sed -n "s/.* reason=died pid=$1 .* events=\([0-9]*\) lost=\([0-9]*\) overwritten=\([0-9]*\)$/\1 \2 \3/p")
+	((events + overwritten == $2 && lost <= 1 || events + overwritten == $2 + 1 && lost == 0))
+}
 status() { "$client" status; }

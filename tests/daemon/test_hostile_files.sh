@@ -94,13 +94,9 @@ lines=$(wc -l <"$log")
 holds "nothing outside was touched, nothing leaks, $lines lines of log"
 
 kill -KILL "$good"
-until_true 60 segment_of "$good" reason=died vouched=1 lost=0 || fail "the good one's ring is not there whole: $(heads)"
-[[ $(heads | grep -c " pid=$good .*reason=died\|reason=died .*pid=$good ") == 1 ]] || fail "more than one end of one ring: $(heads)"
+wait "$good" 2>/dev/null
 committed=$(od -An -tu8 -N8 "$scratch/witness" | tr -d ' ')
-line=$(heads | grep " pid=$good ")
-events=${line#* events=}
-overwritten=${line#* overwritten=}
-found=$((${events%% *} + ${overwritten%% *}))
-((found == committed || found == committed + 1)) || fail "$committed events committed, $found there or overwritten: $line"
+until_true 60 salvaged_whole "$good" "$committed" || fail "$committed events committed, and the good one's ring is not there whole: $(heads)"
+[[ $(heads | grep -c " pid=$good .*reason=died\|reason=died .*pid=$good ") == 1 ]] || fail "more than one end of one ring: $(heads)"
 holds "the ring of one who behaved is salvaged, once, with all that it held"
 stop_daemon
