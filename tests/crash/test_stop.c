@@ -100,18 +100,33 @@ static void *write_on(void *arg)
 	return NULL;
 }
 
+/* Signals reach it from here on: stopped at its start, it could hold what a sanitizer's allocator needs to start others. */
+static void *write_on_and_be_stopped(void *arg)
+{
+	sigset_t stops;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &stops, NULL);
+	return write_on(arg);
+}
+
 static void stopped_at_random(void)
 {
 	struct writer sleeper = { 0, 0 };
 	pthread_t sleeping, other[3];
 	uint64_t seed = (uint64_t)time(NULL);
 	struct sigaction action = { .sa_handler = sleep_here };
+	sigset_t stops;
 
 	REQUIRE(flightrec_register(&provider) == 0);
 	witness_ring(witness);
 	sem_init(&go_on, 0, 0);
 	sigaction(SIGUSR1, &action, NULL);
-	pthread_create(&sleeping, NULL, write_on, &sleeper);
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &stops, NULL);
+	pthread_create(&sleeping, NULL, write_on_and_be_stopped, &sleeper);
 	for (int round = 0; round < 200; round++) {
 		struct writer w[3];
 
