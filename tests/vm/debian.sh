@@ -109,6 +109,6 @@ exec 3>&-
 umount /run /tmp
 exec switch_root /mnt /sbin/init
 GUEST
-	vm_seconds=${VM_SECONDS:-240} vm_run "root=/dev/vda rw systemd.show_status=0 $cmdline" \
+	vm_seconds=${VM_SECONDS:-800} vm_run "root=/dev/vda rw systemd.show_status=0 $cmdline" \
 		-drive file="$vm/disk",if=virtio,format=raw,cache=unsafe "$@"
 }

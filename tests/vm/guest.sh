@@ -21,7 +21,7 @@
 
 vm_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 vm_cache=${XDG_CACHE_HOME:-$HOME/.cache}/flightrec-vm
-vm_seconds=${VM_SECONDS:-90} # a guest that takes longer is taken for hung
+vm_seconds=${VM_SECONDS:-300} # a guest that takes longer is taken for hung
 FR_BUILD=${FR_BUILD:-$(realpath -m "$vm_here/../../build")}
 
 vm_skip() {

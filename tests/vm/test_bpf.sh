@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 200
+# check-timeout: 900
 # On the release's kernel every eBPF event attaches, with the capabilities of the daemon's unit and no others; who started, what killed it and who sent the signal is recorded. A
 # daemon that is killed loses nothing of what happens until the next one takes over: programs and buffers stay pinned.
 # At last the kernel runs out of memory for a cgroup, and a block device fails a request.

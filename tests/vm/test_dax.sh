@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 200
+# check-timeout: 900
 # A panic meets an application that records, without any sync, into a ring on a DAX mount. After the warm reset every
 # event that it had committed is there up to the last one, beside the kernel's own panic message, as one incident.
 set -uo pipefail

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 200
+# check-timeout: 900
 # A panic meets an application that records into a ring file on an ordinary disk. What had been written back is there
 # after the reset, nothing is there that was never recorded, and what is missing between is counted with a cause.
 set -uo pipefail

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 240
+# check-timeout: 900
 # The power goes while an application records into a ring file on an ordinary disk: the guest is killed, nothing is
 # flushed. What had been synced is there at the next start, nothing is there that was never recorded, and what is missing
 # between is counted with a cause.

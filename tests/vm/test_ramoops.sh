@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 200
+# check-timeout: 900
 # The kernel panics on a machine that has ramoops and no application that records: the next boot makes an incident
 # out of the kernel's own words alone, keeps them whole, and releases the record only after that.
 set -uo pipefail

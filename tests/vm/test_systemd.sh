@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 400
+# check-timeout: 900
 # A whole Debian under systemd with the units as they are installed. The daemon starts early, with no more rights than its
 # unit gives, and its eBPF attaches; an application of an ordinary user gets its ring from it. After a panic the next boot
 # recovers before systemd-pstore takes the evidence away and before the daemon starts; the index follows; members of the group
