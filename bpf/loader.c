@@ -361,8 +361,6 @@ static int open_all(struct fr_bpf *bpf)
 	if (error)
 		return error;
 	open_previous(bpf);
-	if (bpf->options.measure_cost)
-		bpf->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	fr_bpf_attach(bpf);
 	fr_bpf_pins_stamp(bpf);
 	malloc_trim(0); /* the kernel's types took some megabytes */
@@ -517,7 +515,15 @@ int fr_bpf_cost(const struct fr_bpf *bpf, unsigned class_no, struct fr_bpf_cost 
 	return 0;
 }
 
-bool fr_bpf_measuring(const struct fr_bpf *bpf)
+int fr_bpf_measure(struct fr_bpf *bpf, bool on)
 {
-	return bpf->stats_fd >= 0;
+	if (on == (bpf->stats_fd >= 0))
+		return 0;
+	if (!on) {
+		close(bpf->stats_fd);
+		bpf->stats_fd = -1;
+		return 0;
+	}
+	bpf->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return bpf->stats_fd < 0 ? -errno : 0;
 }

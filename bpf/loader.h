@@ -45,7 +45,6 @@ struct fr_bpf_options {
 	/* names ("proc.exec") of those to have; NULL: those that are on by default */
 	const char *const *events;
 	unsigned event_count;
-	bool measure_cost;	 /* let the kernel count run time (costs two clock reads a run) */
 	unsigned without; /* NO_BTF, NO_BPFFS, NO_TRACEFS: do as if they were missing */
 	/* libbpf's lines and ours, without newline; 0 warning, 1 info, 2 debug; may be NULL */
 	void (*log)(void *ctx, int level, const char *line);
@@ -146,11 +145,15 @@ const char *fr_bpf_state_name(enum fr_bpf_state state);
 const char *fr_bpf_variant_name(enum fr_bpf_variant variant);
 
 struct fr_bpf_cost {
-	uint64_t run_count;   /* since the program was loaded, while anybody let the kernel count */
+	uint64_t run_count; /* of the runs that were timed since the program was loaded */
 	uint64_t run_time_ns;
 };
-/* -ENODATA when the probe is not attached; zeros when nothing was counted. */
+/*
+ * Lets the kernel time the runs of all its eBPF programs, or no longer; 0 or a negative errno. Two clock reads a run: as
+ * much again as half of what an event costs, so it is for samples.
+ */
+int fr_bpf_measure(struct fr_bpf *bpf, bool on);
+/* -ENODATA when the probe is not attached; zeros when nothing was timed. */
 int fr_bpf_cost(const struct fr_bpf *bpf, unsigned class_no, struct fr_bpf_cost *ret_cost);
-bool fr_bpf_measuring(const struct fr_bpf *bpf);
 
 #endif

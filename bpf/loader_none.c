@@ -79,8 +79,8 @@ int fr_bpf_cost(const struct fr_bpf *bpf, unsigned class_no, struct fr_bpf_cost 
 	return -ENODATA;
 }
 
-bool fr_bpf_measuring(const struct fr_bpf *bpf)
+int fr_bpf_measure(struct fr_bpf *bpf, bool on)
 {
-	(void)bpf;
-	return false;
+	(void)bpf, (void)on;
+	return -EOPNOTSUPP;
 }

@@ -54,6 +54,7 @@ static void cost(const struct fr_term *term, const char *json, struct fr_out *ou
 {
 	const char *cost = fr_look(json, "cost");
 	uint64_t uptime_ns = fr_look_number(fr_look(json, "uptime_ns")), cpu_ns = fr_look_number(fr_look(cost, "cpu_ns"));
+	uint64_t runs = fr_look_number(fr_look(cost, "bpf_run_count"));
 	char text[32];
 
 	if (!cost)
@@ -61,10 +62,9 @@ static void cost(const struct fr_term *term, const char *json, struct fr_out *ou
 	heading(term, out, "Cost");
 	fr_out_printf(out, "%.2f %% of one CPU", uptime_ns ? 100.0 * (double)cpu_ns / (double)uptime_ns : 0.0);
 	fr_out_printf(out, ", %s resident", fr_size_text(text, fr_look_number(fr_look(cost, "rss_bytes"))));
-	if (fr_look_true(fr_look(cost, "bpf_measured"))) {
-		fr_out_printf(out, ", eBPF %s", fr_duration_text(text, fr_look_number(fr_look(cost, "bpf_run_time_ns"))));
-		fr_out_printf(out, " in %s runs", fr_count_text(text, fr_look_number(fr_look(cost, "bpf_run_count"))));
-	}
+	if (runs)
+		fr_out_printf(out, ", eBPF %s a run",
+			      fr_duration_text(text, fr_look_number(fr_look(cost, "bpf_run_time_ns")) / runs));
 	fr_out_char(out, '\n');
 }
 

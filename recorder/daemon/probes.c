@@ -15,6 +15,7 @@
 #include "recorder/daemon/daemon.h"
 
 #define LOOK_MS	       1000 /* events that are not urgent wait so long at most */
+#define MEASURE_EACH   20 /* looks: for one of so many the kernel times the programs, which costs the tasks that it traces */
 #define PAUSED_LOOK_MS 2
 #define PAUSED_FILL    12 /* percent of the kernel's buffer that a pause may fill */
 #define WAKEUP_BYTES   (64u << 10)
@@ -157,6 +158,9 @@ static void look(void *ctx)
 
 	probes_consume(probes);
 	tell_drops(probes);
+	if (fr_bpf_measure(probes->bpf, probes->looks % MEASURE_EACH == 0) == 0)
+		probes->measured = true;
+	probes->looks++;
 	loop_timer_set(&probes->daemon->loop, &probes->timer, LOOK_MS);
 }
 
@@ -205,7 +209,6 @@ static int open_bpf(struct daemon *daemon, struct fr_bpf **ret_bpf, unsigned *re
 		.pin_dir = probes->pin_dir,
 		.wakeup_bytes = WAKEUP_BYTES,
 		.events = names,
-		.measure_cost = true,
 		.log = bpf_log,
 	};
 

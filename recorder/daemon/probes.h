@@ -28,7 +28,8 @@ struct probes {
 	char pin_dir[FR_PATH_MAX];
 	bool paused, may_pause;
 	bool skip_first; /* the sample that an earlier daemon recorded last may come again */
-	uint64_t taken, refused;
+	bool measured; /* the kernel has timed the programs, at some looks */
+	uint64_t taken, refused, looks;
 };
 
 void probes_open(struct daemon *daemon);

@@ -257,7 +257,7 @@ static void put_cost(struct text *text, const struct daemon *daemon, struct fr_b
 	    ",\"cost\":{\"cpu_ns\":%" PRIu64 ",\"rss_bytes\":%" PRIu64
 	    ",\"bpf_run_time_ns\":%" PRIu64 ",\"bpf_run_count\":%" PRIu64 ",\"bpf_measured\":%s}",
 	    cpu_ns, status_rss_bytes(), bpf.run_time_ns, bpf.run_count,
-	    daemon->probes.bpf && fr_bpf_measuring(daemon->probes.bpf) ? "true" : "false");
+	    daemon->probes.bpf && daemon->probes.measured ? "true" : "false");
 }
 
 static void put_config(struct text *text, const struct daemon *daemon)

@@ -525,22 +525,29 @@ TEST(test_a_quiet_event_is_late_by_a_period_at_most_and_a_death_is_not)
 	fr_bpf_unload(bpf);
 }
 
-TEST(test_the_kernel_counts_what_the_programs_cost)
+TEST(test_the_kernel_counts_what_the_programs_cost_while_it_is_told_to)
 {
 	struct fr_bpf_options options = FEW;
-	struct fr_bpf_cost cost;
+	struct fr_bpf_cost cost, later;
 	struct fr_bpf *bpf;
 	pid_t pids[50];
 
-	options.measure_cost = true;
 	bpf = bpf_test_open(options);
-	assert_true(fr_bpf_measuring(bpf));
+	spawn(COUNT(pids), pids);
+	assert_int_equal(fr_bpf_cost(bpf, FR_CLASS_PROC_EXIT, &cost), 0);
+	assert_int_equal(cost.run_count, 0);
+	assert_int_equal(fr_bpf_measure(bpf, true), 0);
 	spawn(COUNT(pids), pids);
 	assert_int_equal(fr_bpf_cost(bpf, FR_CLASS_PROC_EXIT, &cost), 0);
 	assert_true(cost.run_count >= COUNT(pids));
 	printf("proc.exit: %llu ns a run\n",
 	       (unsigned long long)(cost.run_time_ns / cost.run_count));
 	assert_true(cost.run_time_ns > 0);
+	assert_int_equal(fr_bpf_measure(bpf, false), 0);
+	assert_int_equal(fr_bpf_cost(bpf, FR_CLASS_PROC_EXIT, &cost), 0);
+	spawn(COUNT(pids), pids);
+	assert_int_equal(fr_bpf_cost(bpf, FR_CLASS_PROC_EXIT, &later), 0);
+	assert_int_equal(later.run_count, cost.run_count);
 	assert_int_equal(fr_bpf_cost(bpf, FR_CLASS_BLK_ERROR, &cost), -ENODATA);
 	fr_bpf_unload(bpf);
 }
@@ -564,7 +571,7 @@ int main(void)
 		cmocka_unit_test(test_an_unknown_event_is_refused),
 		cmocka_unit_test(test_reading_stops_where_it_is_told_and_goes_on_there),
 		cmocka_unit_test(test_a_quiet_event_is_late_by_a_period_at_most_and_a_death_is_not),
-		cmocka_unit_test(test_the_kernel_counts_what_the_programs_cost),
+		cmocka_unit_test(test_the_kernel_counts_what_the_programs_cost_while_it_is_told_to),
 	};
 
 	bpf_test_world();
