@@ -3,8 +3,10 @@
 #include "pstore/attempt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "recorder/core/testpoint.h"
 
@@ -77,6 +79,19 @@ void fr_attempt_sweep(const struct fr_spool *spool, const char *prefix)
 			fr_spool_drop(spool->attempts, entry->d_name, false);
 }
 
+/*
+ * Over the mark, which is longer: a file of another name could be swept away as half-written by whoever gets the lock that the one who
+ * crashed held.
+ */
+static bool accuse(const struct fr_spool *spool, const char *name, int signal)
+{
+	int fd FR_CLOSE = openat(spool->attempts, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "crashed %d\n", signal);
+
+	return fd >= 0 && pwrite(fd, text, (size_t)n, 0) == n && fsync(fd) == 0;
+}
+
 unsigned fr_attempt_blame(const struct fr_spool *spool, pid_t pid, int signal)
 {
 	DIR *dir FR_CLOSEDIR = fr_spool_list(spool->attempts);
@@ -90,11 +105,8 @@ unsigned fr_attempt_blame(const struct fr_spool *spool, pid_t pid, int signal)
 		ssize_t n = fr_spool_get(spool->attempts, entry->d_name, text, sizeof(text) - 1);
 
 		text[n > 0 ? n : 0] = '\0';
-		if (sscanf(text, "unfinished %u by %d", &unfinished, &by) != 2 || by != pid)
-			continue;
-		n = snprintf(text, sizeof(text), "crashed %d\n", signal);
-		if (fr_spool_put(spool->attempts, entry->d_name, text, (size_t)n, true) == 0)
-			count++;
+		if (sscanf(text, "unfinished %u by %d", &unfinished, &by) == 2 && by == pid)
+			count += accuse(spool, entry->d_name, signal);
 	}
 	return count;
 }

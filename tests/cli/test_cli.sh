@@ -277,7 +277,7 @@ mkfifo lines
 flightrec emit -p acme.follow - <lines &
 writer=$!
 exec 5>lines
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	[[ $(flightrec status --json) == *'"alive":true'* ]] && break
 	sleep 0.05
 done
@@ -293,7 +293,7 @@ follower=$!
 sleep 0.6
 echo first >&5
 echo second >&5
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	grep -q second followed && break
 	sleep 0.05
 done

@@ -49,7 +49,7 @@ printed() {
 
 start_daemon --no-bpf
 spawn victim hold 9
-until_true 5 test -s "$scratch/victim" || fail "the program does not record"
+until_true test -s "$scratch/victim" || fail "the program does not record"
 "$flightrec" emit -p acme.shop --session night -e paid --json '{"a":1}'
 "$flightrec" set acme.shop verbose >/dev/null
 "$flightrec" status --json >"$scratch/status"

@@ -41,12 +41,11 @@ fail() {
 # sentence: prints what was shown to hold
 holds() { echo "ok: $*"; }
 
-# until SECONDS COMMAND...: true as soon as the command is
+# until_true COMMAND...: waits until it is; false after a time that no machine needs, however busy (or after $patience seconds)
 until_true() {
-	local end=$(($(date +%s%N) + ${1%.*} * 1000000000))
-	shift
+	local end=$((SECONDS + ${patience:-60}))
 	until "$@" 2>/dev/null; do
-		(($(date +%s%N) < end)) || return 1
+		((SECONDS < end)) || return 1
 		sleep 0.02
 	done
 }
@@ -57,7 +56,7 @@ start_daemon() {
 	lines=$(grep -c ' ready: ' "$log")
 	"${binary:-$flightrecd}" "$@" 2>>"$log" </dev/null &
 	daemon=$!
-	until_true 10 daemon_ready "$lines" || fail "the daemon is not ready after 10 s"
+	until_true daemon_ready "$lines" || fail "the daemon does not get ready"
 }
 daemon_ready() { (($(grep -c ' ready: ' "$log") > $1)); }
 
@@ -82,7 +81,7 @@ spawn() {
 	children+=("$child")
 }
 # ready NAME: waits for the client's first line
-ready() { until_true 5 test -s "$scratch/$1" || fail "client $1 is not ready"; }
+ready() { until_true test -s "$scratch/$1" || fail "client $1 is not ready"; }
 
 segments() { find "$state/spool" -maxdepth 1 -name '*.frs' 2>/dev/null | sort; }
 # heads: what all segments say of themselves

@@ -19,24 +19,24 @@ holds "status names the writer, its provider and its 25 records"
 
 started=$(date +%s%N)
 kill -KILL "$victim"
-until_true 3 segment_of "$victim" reason=died events=25 || fail "no segment of the dead: $(heads)"
+until_true segment_of "$victim" reason=died events=25 || fail "no segment of the dead: $(heads)"
 took=$((($(date +%s%N) - started) / 1000000))
 ((took < 1000)) || fail "the segment took $took ms"
 holds "25 events of a program killed by SIGKILL are in a segment after $took ms"
 segment_of "$victim" vouched=1 "uid=$(id -u)" kind=1 || fail "its identity is not vouched for: $(heads)"
-until_true 2 test ! -e "$state/rings/$victim-$ring.ring" || fail "the ring is still there"
+until_true test ! -e "$state/rings/$victim-$ring.ring" || fail "the ring is still there"
 [[ ! -e $state/vouched/$victim-$ring.ring ]] || fail "its remembered identity is still there"
 holds "the ring is released after its copy is safe"
 
 "$client" exit 7 >"$scratch/leaver"
 read -r _ _ leaver _ <"$scratch/leaver"
-until_true 3 segment_of "$leaver" reason=closed events=7 || fail "no segment of who left: $(heads)"
+until_true segment_of "$leaver" reason=closed events=7 || fail "no segment of who left: $(heads)"
 holds "a program that leaves in order is salvaged as closed"
 
 spawn changer exec
 changer=$child
 ready changer
-until_true 3 segment_of "$changer" events=10 || fail "the ring from before exec stays: $(heads)"
+until_true segment_of "$changer" events=10 || fail "the ring from before exec stays: $(heads)"
 holds "a ring that exec left behind is salvaged when the new program asks for its own"
 kill -KILL "$changer"
 
@@ -49,7 +49,7 @@ done
 for i in 1 2 3 4 5 6 7 8; do ready "many$i"; done
 kill -KILL "${pids[@]}"
 for i in 1 2 3 4 5 6 7 8; do
-	until_true 5 segment_of "${pids[i - 1]}" reason=died "events=$i" || fail "no segment of writer $i: $(heads)"
+	until_true segment_of "${pids[i - 1]}" reason=died "events=$i" || fail "no segment of writer $i: $(heads)"
 done
 holds "eight that die together are all salvaged"
 

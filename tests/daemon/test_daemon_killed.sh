@@ -30,13 +30,13 @@ kill_daemon
 kill -KILL "${writers[0]}"
 wait "${writers[0]}" 2>/dev/null
 start_daemon --no-bpf
-until_true 5 segment_of "${writers[0]}" reason=died vouched=1 || fail "who died without a daemon is not salvaged: $(heads)"
+until_true segment_of "${writers[0]}" reason=died vouched=1 || fail "who died without a daemon is not salvaged: $(heads)"
 kill -KILL "${writers[1]}"
 wait "${writers[1]}" 2>/dev/null
-until_true 5 segment_of "${writers[1]}" reason=died vouched=1 || fail "who died under the new daemon is not salvaged: $(heads)"
+until_true segment_of "${writers[1]}" reason=died vouched=1 || fail "who died under the new daemon is not salvaged: $(heads)"
 kill -KILL "${writers[2]}"
 wait "${writers[2]}" 2>/dev/null
-until_true 5 segment_of "${writers[2]}" reason=died || fail "the third is not salvaged"
+until_true segment_of "${writers[2]}" reason=died || fail "the third is not salvaged"
 holds "a death while no daemon ran, and deaths after it came back, end in segments"
 
 for i in 1 2 3; do

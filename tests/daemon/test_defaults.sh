@@ -10,7 +10,7 @@ values >"$scratch/before"
 # examples of gates are no defaults; a key without a value has none
 sed -e '/^#acme/d' -e 's/^#\([a-z][a-z._]* *=\)/\1/' systemd/flightrec.conf >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
-until_true 3 grep -q 'configuration \(not \)\?reloaded' "$log" || fail "nothing said of the reload"
+until_true grep -q 'configuration \(not \)\?reloaded' "$log" || fail "nothing said of the reload"
 grep -q 'configuration reloaded' "$log" || fail "the example does not hold: $(tail -n 1 "$log")"
 ! grep -E 'unknown|not known|stays' "$log" || fail "the example has keys that the daemon doesn't"
 values >"$scratch/after"

@@ -19,7 +19,7 @@ ready holder
 wait "$flood"
 [[ $(cat "$scratch/flood") == "dropped 500" ]] || fail "silent connections stay: $(cat "$scratch/flood")"
 settled() { (($(fds) <= idle + 2)); }
-until_true 3 settled || fail "descriptors leak: $idle before, $(fds) after"
+until_true settled || fail "descriptors leak: $idle before, $(fds) after"
 holds "500 silent connections are dropped, and a good client gets in"
 
 "$client" lie >"$scratch/lies"
@@ -30,7 +30,7 @@ holds "400 lying packets are refused, at a price of $lines lines"
 
 printf '[store]\nrings_max = 12\n' >"$FLIGHTREC_CONFIG"
 kill -HUP "$daemon"
-until_true 3 grep -q 'configuration reloaded' "$log"
+until_true grep -q 'configuration reloaded' "$log"
 spawn greedy attach 50
 ready greedy
 [[ $(cat "$scratch/greedy") == "got 8" ]] || fail "one process $(cat "$scratch/greedy") rings"
@@ -42,12 +42,12 @@ holds "a process has at most 8 rings, all together have rings_max"
 "$client" exit 3 >"$scratch/own" # bounds reached: it makes a ring file of its own, and the daemon finds that
 read -r _ _ own from_daemon <"$scratch/own"
 [[ $from_daemon == 0 ]] || fail "a ring beyond the bound came from the daemon"
-until_true 3 segment_of "$own" events=3 vouched=0 reason=closed || fail "its own ring was not found: $(heads)"
+until_true segment_of "$own" events=3 vouched=0 reason=closed || fail "its own ring was not found: $(heads)"
 holds "a program that is refused records into a file of its own, which is found and salvaged"
 
 kill -KILL "${children[@]}"
 no_rings_of_clients() { [[ -z $(find "$state/rings" -name '*.ring' ! -name "$daemon-*") ]]; }
-until_true 5 no_rings_of_clients || fail "rings of the dead stay"
+until_true no_rings_of_clients || fail "rings of the dead stay"
 status >/dev/null || fail "no status after all that"
 holds "the daemon is as it was"
 stop_daemon

@@ -64,7 +64,7 @@ judge_writers() {
 	for i in "${!writers[@]}"; do
 		number=$(committed $((i + 1)))
 		((number > 0)) || fail "seed $seed: writer $((i + 1)) has recorded nothing"
-		until_true 60 salvaged_whole "${writers[i]}" "$number" ||
+		until_true salvaged_whole "${writers[i]}" "$number" ||
 			fail "seed $seed: writer $((i + 1)) has committed $number events, and its ring is not there whole: $(heads | grep " pid=${writers[i]} ")"
 		total=$((total + number))
 	done
@@ -107,9 +107,9 @@ holds "$rounds acts of each of two hostile clients in $elapsed s: the slowest an
 # names of rings that may stay
 theirs="^($daemon$(printf '|%s' "${writers[@]}"))-"
 no_rings_of_strangers() { ! find "$state/rings" -name '*.ring' -printf '%f\n' | grep -qvE "$theirs"; }
-until_true 60 no_rings_of_strangers || fail "seed $seed: rings of strangers are left: $(ls -l "$state/rings")"
+until_true no_rings_of_strangers || fail "seed $seed: rings of strangers are left: $(ls -l "$state/rings")"
 settled() { (($(fds) <= idle_fds + 2)); }
-until_true 60 settled || fail "seed $seed: $idle_fds descriptors before, $(fds) after: $(ls -l "/proc/$daemon/fd")"
+until_true settled || fail "seed $seed: $idle_fds descriptors before, $(fds) after: $(ls -l "/proc/$daemon/fd")"
 ((sanitized || most_kib <= idle_kib + 2048)) || fail "seed $seed: the daemon has grown from $idle_kib to $most_kib KiB"
 mib=$(state_mib)
 # what two users may have, metas and blocks that are not full; its own ring and four good ones
@@ -130,7 +130,7 @@ while kill -0 "$silent" 2>/dev/null; do
 	sleep 0.1
 done
 [[ $(cat "$scratch/silent") == "dropped $connections" ]] || fail "of $connections silent connections: $(cat "$scratch/silent")"
-until_true 60 settled || fail "descriptors leak: $idle_fds before, $(fds) after"
+until_true settled || fail "descriptors leak: $idle_fds before, $(fds) after"
 sample
 holds "$connections silent connections are dropped"
 
@@ -151,7 +151,7 @@ if [[ -x $binary ]]; then
 		sample
 		((slowest < 10000)) || fail "a lingering socket has stopped the daemon for $slowest ms"
 		"$hostile" "$seed" $((rounds / 3)) rights || fail "seed $seed: rights: $?"
-		until_true 60 settled || fail "descriptors that were sent along stay: $idle_fds before, $(fds) after"
+		until_true settled || fail "descriptors that were sent along stay: $idle_fds before, $(fds) after"
 		sample
 		((slowest < 10000)) || fail "seed $seed: an answer took $slowest ms"
 		holds "descriptors sent along are closed, also where the kernel doesn't refuse them: the slowest answer took $slowest ms"

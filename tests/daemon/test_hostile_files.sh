@@ -40,7 +40,7 @@ mkdir -p "$scratch/make/x/folder" && arrive "folder"
 mknod "$scratch/make/x" c 1 5 2>/dev/null && arrive "/dev/zero"
 truncate -s 1T "$scratch/make/x" && arrive "a terabyte of nothing"
 set_aside() { [[ -e $state/spool/quarantine/$(name $n) ]]; }
-until_true 60 set_aside || fail "a terabyte of nothing is not set aside"
+until_true set_aside || fail "a terabyte of nothing is not set aside"
 truncate -s 1T "$scratch/make/x" && mv "$scratch/make/x" "$rings/$(name $n)" # another of that name: nobody compares the two
 : >"$scratch/make/x" && arrive "empty file"
 head -c 300000 /dev/urandom >"$scratch/make/x" && arrive "rubbish"
@@ -82,7 +82,7 @@ start_daemon --no-bpf
 answers "a start among all that"
 # those that are named after this script are watched
 settled() { (($(fds) <= idle + n + 2)); }
-until_true 60 settled || fail "$idle descriptors before, $(fds) after: $(ls -l "/proc/$daemon/fd")"
+until_true settled || fail "$idle descriptors before, $(fds) after: $(ls -l "/proc/$daemon/fd")"
 [[ $(sha256sum <"$scratch/precious") == "$sum" ]] || fail "a file outside was changed: $(head -c 100 "$scratch/precious")"
 [[ $(stat -c %a "$scratch/precious") == 600 ]] || fail "a file outside has another mode"
 size=$(stat -c %s "$rings/$mine") || fail "another's ring is gone: $(ls "$rings")"
@@ -96,7 +96,7 @@ holds "nothing outside was touched, nothing leaks, $lines lines of log"
 kill -KILL "$good"
 wait "$good" 2>/dev/null
 committed=$(od -An -tu8 -N8 "$scratch/witness" | tr -d ' ')
-until_true 60 salvaged_whole "$good" "$committed" || fail "$committed events committed, and the good one's ring is not there whole: $(heads)"
+until_true salvaged_whole "$good" "$committed" || fail "$committed events committed, and the good one's ring is not there whole: $(heads)"
 [[ $(heads | grep -c " pid=$good .*reason=died\|reason=died .*pid=$good ") == 1 ]] || fail "more than one end of one ring: $(heads)"
 holds "the ring of one who behaved is salvaged, once, with all that it held"
 stop_daemon

@@ -16,14 +16,14 @@ for ((round = 1; round <= rounds; round++)); do
 		committed[$child]=$((${committed[$child]:-0} + round + i))
 		writers=$((writers + 1))
 	done
-	until_true 5 test -s "$scratch/victim$round.1" -a -s "$scratch/victim$round.2" || fail "round $round: writers don't record"
+	until_true test -s "$scratch/victim$round.1" -a -s "$scratch/victim$round.2" || fail "round $round: writers don't record"
 	kill -KILL "${children[@]: -2}" 2>/dev/null
 	sleep "0.0$((RANDOM % 60 + 10))"
 	kill_daemon
 	start_daemon --no-bpf
 done
 no_rings_of_clients() { [[ -z $(find "$state/rings" -name '*.ring' ! -name "$daemon-*") ]]; }
-until_true 30 no_rings_of_clients || fail "rings are left: $(ls "$state/rings")"
+until_true no_rings_of_clients || fail "rings are left: $(ls "$state/rings")"
 stop_daemon
 
 heads >"$scratch/heads"

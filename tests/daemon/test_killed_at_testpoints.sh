@@ -21,7 +21,7 @@ mapfile -t points < <({
 scenario() {
 	spawn victim hold 9
 	victim=$child
-	until_true 5 test -s "$scratch/victim" || fail "$1: the program does not record"
+	until_true test -s "$scratch/victim" || fail "$1: the program does not record"
 	"$client" set acme.shop 5 >/dev/null 2>&1 # while it lives
 	kill -KILL "$victim" 2>/dev/null
 	wait "$victim" 2>/dev/null
@@ -32,7 +32,7 @@ scenario() {
 }
 
 judge() {
-	until_true 10 segment_of "$victim" events=9 || fail "killed at $1: $(heads); $(ls "$state/rings")"
+	until_true segment_of "$victim" events=9 || fail "killed at $1: $(heads); $(ls "$state/rings")"
 	stop_daemon
 	[[ -z $(ls -A "$state/rings") ]] || fail "killed at $1: left $(ls -A "$state/rings")"
 	[[ -z $(ls -A "$state/vouched") ]] || fail "killed at $1: left vouched/$(ls -A "$state/vouched")"
@@ -53,7 +53,7 @@ for ((i = 0; i < ${#points[@]}; i += $(torture_count 4 1))); do
 	FLIGHTREC_TESTPOINT=$point FLIGHTREC_TESTPOINT_NOTE=$scratch/reached \
 		"$build/tests/daemon/flightrecd-testpoints" --no-bpf 2>>"$log" </dev/null &
 	daemon=$!
-	until_true 2 daemon_ready 0
+	patience=2 until_true daemon_ready 0
 	scenario "$point"
 	wait "$daemon" 2>/dev/null
 	daemon=

@@ -15,14 +15,14 @@ else
 fi
 "${as[@]}" "$scratch/flightrecd" 2>>"$log" </dev/null &
 daemon=$!
-until_true 10 daemon_ready 0 || fail "it does not start without root"
+until_true daemon_ready 0 || fail "it does not start without root"
 (($(grep -c '^flightrecd: eBPF:' "$log") == 1)) || fail "eBPF: want one line: $(cat "$log")"
 "${as[@]}" "$scratch/client" hold 4 >"$scratch/holder" &
 child=$!
 children+=("$child")
 ready holder
 kill -KILL "$child"
-until_true 3 segment_of "$child" reason=died events=4 || fail "no salvage without root: $(heads)"
+until_true segment_of "$child" reason=died events=4 || fail "no salvage without root: $(heads)"
 status | grep -q '"missing":\[{"feature":"' || fail "status does not say what is missing"
 holds "a user's own daemon hands out rings and salvages; it says in one line that eBPF needs more: $(grep 'eBPF' "$log")"
 stop_daemon

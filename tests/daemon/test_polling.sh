@@ -13,7 +13,7 @@ ready victim
 status | grep -q '"pidfd":false' || fail "a pidfd is used"
 started=$(date +%s%N)
 kill -KILL "$victim"
-until_true 3 segment_of "$victim" reason=died events=12 || fail "the death is not seen: $(heads)"
+until_true segment_of "$victim" reason=died events=12 || fail "the death is not seen: $(heads)"
 took=$((($(date +%s%N) - started) / 1000000))
 ((took < 1000)) || fail "the segment took $took ms"
 holds "without pidfd, 12 events of the dead are in a segment after $took ms"
@@ -23,7 +23,7 @@ second=$child
 ready second
 start_daemon --no-bpf
 kill -KILL "$second"
-until_true 3 segment_of "$second" reason=died events=3 || fail "the death of who was found again is not seen"
+until_true segment_of "$second" reason=died events=3 || fail "the death of who was found again is not seen"
 holds "the same for a writer that a new daemon found"
 stop_daemon
 
@@ -41,7 +41,7 @@ status >"$scratch/status" || fail "no status with few descriptors"
 [[ $(grep -o '"pidfd":true' "$scratch/status" | wc -l) == 8 ]] || fail "not 8 of 14 by pidfd: $(grep -o '"pidfd":true' "$scratch/status" | wc -l)"
 kill -KILL "${pids[@]}"
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
-	until_true 5 segment_of "${pids[i - 1]}" reason=died "events=$i" || fail "writer $i of 14 is not salvaged: $(heads)"
+	until_true segment_of "${pids[i - 1]}" reason=died "events=$i" || fail "writer $i of 14 is not salvaged: $(heads)"
 done
 holds "with descriptors for 8 of 14 writers, all 14 deaths are seen"
 stop_daemon

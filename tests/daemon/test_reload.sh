@@ -8,7 +8,7 @@ reload() {
 	local lines
 	lines=$(grep -c 'configuration \(not \)\?reloaded' "$log")
 	kill -HUP "$daemon"
-	until_true 3 reloaded "$lines" || fail "nothing said of the reload"
+	until_true reloaded "$lines" || fail "nothing said of the reload"
 }
 reloaded() { (($(grep -c 'configuration \(not \)\?reloaded' "$log") > $1)); }
 

@@ -21,7 +21,7 @@ held() {
 	spawn "$1" hold 7
 	ready "$1"
 	kill -KILL "$child"
-	until_true 5 in_ring "$child" || fail "no worker stops in the ring"
+	until_true in_ring "$child" || fail "no worker stops in the ring"
 	children+=("$at")
 }
 
@@ -33,7 +33,7 @@ kill -TERM "$at"
 kill -INT "$at"
 kill -HUP "$at"
 kill -CONT "$at"
-until_true 5 segment_of "$first" reason=died events=7 || fail "a worker was cut off by the end of the service: $(heads)"
+until_true segment_of "$first" reason=died events=7 || fail "a worker was cut off by the end of the service: $(heads)"
 holds "signals that stop a service don't cut a worker off"
 
 held second
@@ -46,7 +46,7 @@ set_aside() {
 	in_ring "$second" # lets the own ring's worker go on
 	[[ -n $(find "$state/spool/quarantine" -name "*$second-*.ring") ]]
 }
-until_true 5 set_aside || fail "a ring that crashes its reader is not set aside: $(ls "$state/rings" "$state/spool/quarantine")"
+until_true set_aside || fail "a ring that crashes its reader is not set aside: $(ls "$state/rings" "$state/spool/quarantine")"
 grep -q "was ended by signal 6; tried once more, then set aside" "$log" || fail "nothing said of the crash"
 kill -0 "$daemon" || fail "the daemon is dead"
 holds "a ring that crashed its reader is set aside at the second try; the daemon lives"
@@ -58,8 +58,8 @@ kill_daemon
 unset FLIGHTREC_TESTPOINT binary
 start_daemon --no-bpf
 kill -CONT "$at"
-until_true 5 segment_of "$third" reason=died events=7 || fail "the worker of a killed daemon and the next daemon are in each other's way: $(heads)"
-until_true 5 test ! -e "$state/rings/$third-"* || fail "its ring stays"
+until_true segment_of "$third" reason=died events=7 || fail "the worker of a killed daemon and the next daemon are in each other's way: $(heads)"
+until_true test ! -e "$state/rings/$third-"* || fail "its ring stays"
 holds "a worker that outlives its daemon ends its job, and the next daemon finds nothing left to do"
 stop_daemon
 all_events

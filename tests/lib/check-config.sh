@@ -22,7 +22,7 @@ sed -E 's/^#([a-zA-Z0-9_.*-]+ =.*)$/\1/' systemd/flightrec.conf >"$tmp/all.conf"
 
 "$FR_BUILD/flightrecd" --config "$tmp/all.conf" --state "$tmp/state" --runtime "$tmp/run" --no-bpf >"$tmp/daemon" 2>&1 &
 daemon=$!
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	grep -q ready "$tmp/daemon" && break
 	sleep 0.05
 done

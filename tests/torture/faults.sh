@@ -176,7 +176,7 @@ daemon-prepare | bpf-prepare)
 daemon-run) fallible "$B/flightrecd" --no-bpf ;;
 bpf-run) fallible "$B/flightrecd" ;;
 daemon-during | bpf-during)
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		! grep -q ' ready: ' "$D/run.err" || break
 		((i < 50)) || pgrep -f "^$B/flightrecd" >/dev/null || break
 		sleep 0.01
@@ -205,8 +205,9 @@ collector-prepare)
 	;;
 collector-run) fallible "$B/flightrec-collector" --listen 127.0.0.1:0 --db "$D/fleet.db" --port-file "$D/port" ;;
 collector-during)
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[[ ! -e $D/port ]] || break
+		((i < 50)) || pgrep -f "^$B/flightrec-collector" >/dev/null || break
 		sleep 0.01
 	done
 	[[ ! -e $D/port ]] || upload_config "give_up = 200ms"

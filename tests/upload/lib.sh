@@ -26,7 +26,7 @@ fail() {
 
 wait_for_file() {
 	local i
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		[[ ! -e $1 ]] || return 0
 		sleep 0.02
 	done

@@ -108,7 +108,7 @@ begin "a redirect from HTTPS to plain HTTP is not followed"
 certificate good IP:127.0.0.1 -days 2
 fill 1 1 5
 redirect() { # once it was asked: the server ends with what it reads here
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		grep -qa '^POST' "$scratch/server" && break
 		sleep 0.05
 	done
@@ -119,7 +119,7 @@ redirect() { # once it was asked: the server ends with what it reads here
 redirect |
 	openssl s_server -accept 127.0.0.1:0 -naccept 1 -cert "$scratch/good.pem" -key "$scratch/good.key" >"$scratch/server" 2>&1 &
 server=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	redirecting=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$scratch/server")
 	[[ -z $redirecting ]] || break
 	sleep 0.05

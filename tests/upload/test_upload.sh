@@ -171,7 +171,7 @@ fill 1 1 50
 start_hostile hang
 "$flightrec" upload --watch --endpoint "http://127.0.0.1:$hostile" --database "$database" >/dev/null 2>&1 &
 first=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	[[ ! -s $scratch/hostile.log ]] || break
 	sleep 0.05
 done
@@ -188,7 +188,7 @@ fill 1 1 50
 	>"$scratch/out" 2>"$scratch/err" &
 watcher=$!
 fill 2 1 40
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	[[ $(stat_of unique) != 90 ]] || break
 	sleep 0.05
 done
