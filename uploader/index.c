@@ -2,9 +2,9 @@
 /*
  * index.c - the life of index.db; see index.h.
  *
- * REBUILD makes index.db.new beside the old one, closes it (which leaves no -wal behind), removes
- * the old one's -wal and -shm (before them the old one, if its -wal holds anything), syncs the
- * directory and renames; all under the lock. A crash leaves the old index, none, or the new one,
+ * REBUILD makes index.db.new beside the old one, closes it (which leaves no journal behind), removes
+ * the old one's journals (before them the old one, if they hold anything), syncs the directory and
+ * renames; all under the lock. A crash leaves the old index, none, or the new one,
  * never a mixture. A reader keeps the file it opened.
  */
 #include <errno.h>
@@ -197,15 +197,26 @@ static int open_writer(struct fr_index *index, bool alone)
 	return r;
 }
 
-static void remove_db(const char *path)
+/* Beside a database; with something in it, SQLite plays it into whatever lies there under that name. */
+static const char *const journals[] = { "-journal", "-wal" };
+#define JOURNALS (sizeof(journals) / sizeof(*journals))
+
+static void remove_beside(const char *path)
 {
-	static const char *const tail[] = { "-wal", "-shm", "" };
 	char name[FR_PATH_MAX + 32];
 
-	for (size_t i = 0; i < sizeof(tail) / sizeof(*tail); i++) {
-		snprintf(name, sizeof(name), "%s%s", path, tail[i]);
+	for (size_t i = 0; i < JOURNALS; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, journals[i]);
 		unlink(name);
 	}
+	snprintf(name, sizeof(name), "%s-shm", path);
+	unlink(name);
+}
+
+static void remove_db(const char *path)
+{
+	remove_beside(path);
+	unlink(path);
 }
 
 /* Damaged: kept once for whoever wants to look. Its journal goes, or it would be taken for the new one's. */
@@ -502,24 +513,32 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	return 0;
 }
 
+static bool has_journal(const char *path)
+{
+	char name[FR_PATH_MAX + 32];
+	struct stat st;
+
+	for (size_t i = 0; i < JOURNALS; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, journals[i]);
+		if (stat(name, &st) == 0 && st.st_size)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Without its journal the old file may be half of this and half of that: so if there is one, the
  * file goes first.
  */
 static int clear_the_way(const char *state_dir, const char *path)
 {
-	char wal[FR_PATH_MAX + 32], shm[FR_PATH_MAX + 32];
-	struct stat st;
 	int r = 0;
 
-	snprintf(wal, sizeof(wal), "%s-wal", path);
-	snprintf(shm, sizeof(shm), "%s-shm", path);
-	if (stat(wal, &st) == 0 && st.st_size)
+	if (has_journal(path))
 		r = unlink(path) < 0 && errno != ENOENT ? -errno : fr_path_sync(state_dir);
 	if (r < 0)
 		return r;
-	unlink(wal);
-	unlink(shm);
+	remove_beside(path);
 	/* or a power cut might leave the old one's journal beside the new one */
 	return fr_path_sync(state_dir);
 }
