@@ -135,7 +135,6 @@ int fr_incidents_next(struct fr_incidents *list, struct fr_incident *ret_inciden
 	fr_db_id(list->find, BOOT_ID, incident.boot_id);
 	incident.boot_seq = (uint64_t)sqlite3_column_int64(list->find, BOOT_SEQ);
 	incident.time_ns = (uint64_t)sqlite3_column_int64(list->find, TIME);
-	incident.real_ns = fr_resolve_real_ns(list->resolver, sqlite3_column_int64(list->find, BOOT), incident.time_ns);
 	incident.pid = (uint32_t)sqlite3_column_int64(list->find, PID);
 	incident.start_time_ns = (uint64_t)sqlite3_column_int64(list->find, START);
 	fr_db_id(list->find, RING_ID, incident.ring_id);
@@ -143,7 +142,9 @@ int fr_incidents_next(struct fr_incidents *list, struct fr_incident *ret_inciden
 	incident.exe = fr_db_text(list->find, EXE);
 	incident.cause = fr_db_text(list->find, CAUSE);
 	incident.evidence = fr_db_text(list->find, EVIDENCE);
-	r = read_counts(list, &incident);
+	r = fr_resolve_real_ns(list->resolver, sqlite3_column_int64(list->find, BOOT), incident.time_ns, &incident.real_ns);
+	if (!r)
+		r = read_counts(list, &incident);
 	if (r < 0)
 		return r;
 	*ret_incident = incident;

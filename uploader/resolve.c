@@ -279,36 +279,41 @@ static int get_session(struct fr_resolver *resolver, int64_t ring, uint16_t numb
 	return 0;
 }
 
-/* Fills the clock with the anchor that the statement found; false when it found none. */
-static bool take_anchor(struct fr_resolver *resolver, enum statement which, int64_t boot, uint64_t boot_ns, uint64_t *ret_at)
+/* Fills the clock with the anchor that the statement found: 1, 0 it found none, or negative errno. */
+static int take_anchor(struct fr_resolver *resolver, enum statement which, int64_t boot, uint64_t boot_ns, uint64_t *ret_at)
 {
 	sqlite3_stmt *row = resolver->statement[which];
-	bool found = false;
+	int r = one_row(resolver, which, boot, fr_db_clamp(boot_ns), 0);
 
-	if (one_row(resolver, which, boot, fr_db_clamp(boot_ns), 0) == 1 && sqlite3_column_type(row, 0) != SQLITE_NULL) {
-		found = true;
-		*ret_at = (uint64_t)sqlite3_column_int64(row, 0);
-		resolver->clock.offset = sqlite3_column_int64(row, 1) - sqlite3_column_int64(row, 0);
+	if (r == 1) {
+		r = sqlite3_column_type(row, 0) != SQLITE_NULL;
+		if (r) {
+			*ret_at = (uint64_t)sqlite3_column_int64(row, 0);
+			resolver->clock.offset = sqlite3_column_int64(row, 1) - sqlite3_column_int64(row, 0);
+		}
+		sqlite3_reset(row);
 	}
-	sqlite3_reset(row);
-	return found;
+	return r;
 }
 
-uint64_t fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t boot_ns)
+int fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t boot_ns, uint64_t *ret_real_ns)
 {
 	uint64_t at = 0, next = UINT64_MAX;
-	bool before;
+	int before, after;
 
 	if (resolver->clock.boot != boot || boot_ns < resolver->clock.from_ns || boot_ns >= resolver->clock.to_ns) {
-		bool after = take_anchor(resolver, GET_NEXT_ANCHOR, boot, boot_ns, &next);
-
-		before = take_anchor(resolver, GET_ANCHOR, boot, boot_ns, &at);
+		resolver->clock.boot = 0; /* of no boot, until both are known */
+		after = take_anchor(resolver, GET_NEXT_ANCHOR, boot, boot_ns, &next);
+		before = after < 0 ? after : take_anchor(resolver, GET_ANCHOR, boot, boot_ns, &at);
+		if (before < 0)
+			return before;
 		resolver->clock.boot = boot;
 		resolver->clock.known = before || after;
 		resolver->clock.from_ns = before ? at : 0;
 		resolver->clock.to_ns = after ? next : UINT64_MAX;
 	}
-	return resolver->clock.known ? boot_ns + (uint64_t)resolver->clock.offset : 0;
+	*ret_real_ns = resolver->clock.known ? boot_ns + (uint64_t)resolver->clock.offset : 0;
+	return 0;
 }
 
 void fr_row_read(sqlite3_stmt *statement, struct fr_row *row)
@@ -346,6 +351,7 @@ int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struc
 	struct descriptor *descriptor;
 	struct process *process;
 	struct stream *stream;
+	uint64_t real_ns;
 	int r;
 
 	r = get_stream(resolver, row->id >> 32, &stream);
@@ -353,6 +359,8 @@ int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struc
 		r = get_descriptor(resolver, row->descriptor, &descriptor);
 	if (!r)
 		r = get_process(resolver, row->process ? row->process : stream->process, &process);
+	if (!r)
+		r = fr_resolve_real_ns(resolver, row->boot, (uint64_t)(row->time - row->lag), &real_ns);
 	if (r < 0)
 		return r;
 
@@ -363,7 +371,7 @@ int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struc
 	event->seq = stream->high << 32 | ((uint64_t)row->id & UINT32_MAX);
 	event->boot_seq = stream->boot_seq;
 	event->time_ns = (uint64_t)(row->time - row->lag);
-	event->real_ns = fr_resolve_real_ns(resolver, row->boot, event->time_ns);
+	event->real_ns = real_ns;
 	event->pid = process->pid;
 	event->tid = row->tid;
 	event->ppid = process->ppid;

@@ -36,6 +36,6 @@ int fr_resolve_row(struct fr_resolver *resolver, const struct fr_row *row, struc
 int fr_resolve(struct fr_resolver *resolver, sqlite3_stmt *statement, struct fr_event *ret_event);
 
 /* Wall clock of an instant of a boot (its row), 0 unknown: by the last anchor before it, else by the first. */
-uint64_t fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t boot_ns);
+int fr_resolve_real_ns(struct fr_resolver *resolver, int64_t boot, uint64_t boot_ns, uint64_t *ret_real_ns);
 
 #endif

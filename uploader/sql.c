@@ -39,17 +39,23 @@ static void sql_fields(sqlite3_context *context, int count, sqlite3_value **valu
 	struct fr_event event;
 	size_t size;
 	char *text;
+	int r;
 
 	if (count != 1 || sqlite3_value_type(values[0]) != SQLITE_INTEGER)
 		return;
 	sqlite3_bind_int64(fields->event, 1, sqlite3_value_int64(values[0]));
-	if (fr_db_step(fields->event) == 1 && fr_resolve(fields->resolver, fields->event, &event) == 0) {
+	r = fr_db_step(fields->event);
+	if (r == 1 && (r = fr_resolve(fields->resolver, fields->event, &event)) == 0) {
 		size = fr_event_json_fields(&event, NULL, 0);
 		text = sqlite3_malloc64(size + 1);
 		if (text) {
 			fr_event_json_fields(&event, text, size + 1);
 			sqlite3_result_text(context, text, (int)size, sqlite3_free);
+		} else {
+			sqlite3_result_error_nomem(context);
 		}
+	} else if (r < 0) {
+		sqlite3_result_error(context, fr_index_strerror(r), -1);
 	}
 	sqlite3_reset(fields->event);
 }

@@ -211,7 +211,8 @@ static bool is_loopback(const struct sockaddr_storage *address)
 int fr_server_start(const struct fr_server_options *options, struct fr_store *store, struct fr_server **ret_server,
 		    char *why, size_t why_size)
 {
-	unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD;
+	/* by poll: where epoll refuses to let go of a socket, libmicrohttpd ends the program */
+	unsigned flags = MHD_USE_POLL_INTERNAL_THREAD;
 	struct sockaddr_storage address;
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->cert },
