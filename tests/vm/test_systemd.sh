@@ -31,7 +31,7 @@ facts() {
 		-p ExecMainExitTimestampMonotonic,MemoryCurrent,Result
 }
 until_active() {
-	for ((i = 0; i < 60; i++)); do
+	for ((i = 0; i < 240; i++)); do
 		systemctl -q is-active "$1" && return
 		sleep 0.5
 	done
@@ -48,7 +48,7 @@ if [[ ! -e /var/first-boot-is-over ]]; then
 
 	# an application of an ordinary user, killed
 	runuser -u nobody -- witness /tmp/paid 1000 2>/tmp/witness.err &
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		[[ $(cat /tmp/paid 2>/dev/null | wc -l) -lt 200 ]] || break
 		sleep 0.2
 	done
@@ -62,7 +62,7 @@ if [[ ! -e /var/first-boot-is-over ]]; then
 
 	# a daemon that hangs
 	kill -STOP $(systemctl show -p MainPID --value flightrecd.service)
-	for ((i = 0; i < 30; i++)); do
+	for ((i = 0; i < 120; i++)); do
 		sleep 1
 		[[ $(systemctl show -p NRestarts --value flightrecd.service) == 0 ]] || break
 	done
@@ -70,7 +70,10 @@ if [[ ! -e /var/first-boot-is-over ]]; then
 	facts flightrecd.service | report daemon-hung
 
 	runuser -u nobody -- witness /tmp/paid-2 1000 2>/dev/null &
-	sleep 1
+	for ((i = 0; i < 600; i++)); do
+		[[ ! -s /tmp/paid-2 ]] || break
+		sleep 0.2
+	done
 	sync
 	panic
 fi
@@ -95,7 +98,7 @@ unset FLIGHTREC_STATE_DIR
 systemctl start flightrec-upload.service
 facts flightrec-upload.service | report upload-off
 systemd-run -q --unit collector flightrec-collector --listen 127.0.0.1:8080 --db /tmp/fleet.db --port-file /tmp/port
-for ((i = 0; i < 50; i++)); do
+for ((i = 0; i < 300; i++)); do
 	[[ ! -e /tmp/port ]] || break
 	sleep 0.2
 done
