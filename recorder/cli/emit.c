@@ -149,22 +149,32 @@ static int emit_text(struct emit *emit, const char *text, size_t size)
 	return result < 0 ? result : 0;
 }
 
+static int refused(int error)
+{
+	if (error == -ENOBUFS)
+		return fr_fail("could not be recorded: it is larger than the ring takes; FLIGHTREC_RING_SIZE=4M makes a larger one");
+	return fr_fail("recorded, but not on the disk yet: %s; a power cut may still take it", fr_why(error));
+}
+
+/* Each line has its own fate: one that is refused does not keep the next from being recorded. Said when it changes. */
 static int emit_lines(struct emit *emit)
 {
+	int error = 0, before, code = FR_EXIT_GOOD;
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t size;
-	int result = 0;
 
-	while (!result && (size = getline(&line, &room, stdin)) >= 0) {
+	while ((size = getline(&line, &room, stdin)) >= 0) {
 		while (size && (line[size - 1] == '\n' || line[size - 1] == '\r'))
 			size--;
 		line[size] = '\0';
-		if (size)
-			result = emit_text(emit, line, (size_t)size);
+		before = error;
+		error = size ? emit_text(emit, line, (size_t)size) : 0;
+		if (error < 0 && error != before)
+			code = refused(error);
 	}
 	free(line);
-	return result;
+	return code;
 }
 
 static int emit_words(struct emit *emit, char **words, int count)
@@ -213,12 +223,8 @@ static int record(struct emit *emit, char **rest, int count)
 	flightrec_unregister(&emit->provider);
 	if (result > 0)
 		return result;
-	if (result < 0 && result != -ENOBUFS)
-		return fr_fail(
-			"recorded, but not on the disk yet: %s; a power cut may still take it",
-			fr_why(result));
 	if (result < 0)
-		return fr_fail("could not be recorded: it is larger than the ring takes; FLIGHTREC_RING_SIZE=4M makes a larger one");
+		return refused(result);
 	if (emit->shut)
 		return fr_fail("not recorded: provider %s is switched off at this level; `flightrec set %s %s` switches it on",
 			       emit->provider.name, emit->provider.name, fr_level_name((unsigned)emit->level));

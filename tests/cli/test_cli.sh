@@ -262,6 +262,12 @@ flightrec emit -p acme.backup -e result --json '{"code":' 2>/dev/null
 holds emit_no_json is "$(emitted)" 'info  acme.backup result {"code": (not JSON)'
 printf 'one\n\ntwo' | flightrec emit --session night -
 holds emit_lines is "$(emitted 4 | sed -n '2,3p')" $'info  shell #1:night one\ninfo  shell #1:night two'
+{
+	head -c 100000 /dev/zero | tr '\0' x
+	printf '\nafterwards\n'
+} | FLIGHTREC_RING_SIZE=64K flightrec emit - 2>err
+holds emit_lines_refused is "$? $(cut -c 1-32 err)" "1 flightrec: could not be recorded"
+holds emit_lines_go_on is "$(emitted)" 'info  shell afterwards'
 flightrec emit -l verbose quiet
 holds emit_verbose is "$(emitted)" 'verb  shell quiet'
 
