@@ -8,6 +8,7 @@
 #include "recorder/core/testpoint.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,12 @@ out:
 	return number;
 }
 
+/* Nothing of that number lives; /proc may hide others' processes (hidepid). */
+static bool is_gone(pid_t pid)
+{
+	return pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH);
+}
+
 /*
  * *ret_fields: the fields of /proc/PID/stat that follow the command's closing parenthesis. -ESRCH
  * when the process is gone; any other error says nothing of it.
@@ -215,7 +222,7 @@ static int stat_fields(pid_t pid, char *buf, size_t size, const char **ret_field
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	n = read_small(path, buf, size);
 	if (n < 0)
-		return n == -ENOENT ? -ESRCH : (int)n;
+		return n == -ENOENT ? is_gone(pid) ? -ESRCH : -EACCES : (int)n;
 	paren = strrchr(buf, ')');
 	if (!paren || paren[1] != ' ')
 		return -ESRCH;
@@ -246,6 +253,14 @@ uint64_t fr_host_start_time_ns(pid_t pid)
 	const char *fields;
 
 	return stat_fields(pid, buf, sizeof(buf), &fields) < 0 ? 0 : start_time_of(fields);
+}
+
+bool fr_host_gone(pid_t pid)
+{
+	char buf[1024];
+	const char *fields;
+
+	return stat_fields(pid, buf, sizeof(buf), &fields) == -ESRCH;
 }
 
 uint64_t fr_host_stack_start(pid_t pid)

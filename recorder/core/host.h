@@ -32,7 +32,9 @@ bool fr_host_lock(int fd);
 int fr_host_open_log(const char *path, mode_t mode, unsigned wait_ms);
 /* Fills what /proc tells of a process. -ESRCH when it is gone. */
 int fr_host_identity(pid_t pid, struct fr_identity *identity);
-/* Start time of a process since boot in ns; 0 when it is gone. */
+/* No process has that number: one that /proc hides from us (hidepid) is not gone. */
+bool fr_host_gone(pid_t pid);
+/* Start time of a process since boot in ns; 0 when it is gone, or hidden from us. */
 uint64_t fr_host_start_time_ns(pid_t pid);
 /* Where its stack begins: another address after each exec. 0 when it is gone, or we may not know. */
 uint64_t fr_host_stack_start(pid_t pid);

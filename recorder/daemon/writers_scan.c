@@ -110,7 +110,7 @@ static void sweep(int dir, const char *name)
 	unsigned pid;
 
 	if (length > 4 && sscanf(name, ".%u-", &pid) == 1 &&
-	    strcmp(name + length - 4, ".new") == 0 && fr_host_start_time_ns((pid_t)pid) == 0)
+	    strcmp(name + length - 4, ".new") == 0 && fr_host_gone((pid_t)pid))
 		unlinkat(dir, name, 0);
 }
 

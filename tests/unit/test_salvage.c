@@ -2,8 +2,11 @@
 /* test_salvage.c - rings become segments: complete, once, and only then they go. */
 #include "tests/unit/unit_story.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "pstore/attempt.h"
 #include "pstore/salvage.h"
@@ -393,6 +396,49 @@ TEST(test_whoever_holds_the_spool_keeps_others_out)
 	scratch_remove(&s);
 }
 
+static bool looks_alive(pid_t pid, uint64_t start_time_ns)
+{
+	struct frm_super super = { .pid = (uint32_t)pid, .start_time_ns = start_time_ns };
+
+	assert_int_equal(fr_host_boot_id(super.boot_id), 0);
+	return fr_host_writer_alive(&super);
+}
+
+/* As a user whose /proc shows no others: 0 as it should be, 77 there can be none. */
+static int look_where_proc_hides_others(pid_t other, uint64_t start_time_ns, pid_t dead)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+		return 77;
+	if (fr_host_start_time_ns(other)) /* it hides nothing */
+		return 77;
+	if (fr_host_gone(other) || !looks_alive(other, start_time_ns))
+		return 1;
+	return fr_host_gone(dead) && !looks_alive(dead, start_time_ns) && !looks_alive(0, 0) ? 0 : 2;
+}
+
+TEST(test_a_writer_that_proc_hides_is_not_taken_for_dead)
+{
+	uint64_t start_time_ns = fr_host_start_time_ns(getpid());
+	pid_t self = getpid(), dead = fork(), child;
+	int status;
+
+	if (dead == 0)
+		_exit(0);
+	assert_int_equal(waitpid(dead, &status, 0), dead);
+	assert_true(looks_alive(self, start_time_ns));
+	assert_false(looks_alive(dead, start_time_ns));
+	child = fork();
+	if (child == 0)
+		_exit(look_where_proc_hides_others(self, start_time_ns, dead));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (status == 77 << 8) {
+		print_message("no /proc of one's own with hidepid: not as root, or an old kernel\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+}
+
 TEST(test_I8_no_single_flipped_bit_of_a_small_ring_stops_recovery)
 {
 	struct fr_found found;
@@ -444,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_poison_is_set_aside_on_the_second_try_and_an_unlucky_ring_is_not),
 		cmocka_unit_test(test_a_full_disk_costs_nothing_but_time),
 		cmocka_unit_test(test_whoever_holds_the_spool_keeps_others_out),
+		cmocka_unit_test(test_a_writer_that_proc_hides_is_not_taken_for_dead),
 		cmocka_unit_test(test_I8_no_single_flipped_bit_of_a_small_ring_stops_recovery),
 	};
 
