@@ -115,7 +115,7 @@ unsigned seen_number(const struct seen *seen, enum fr_event_id event, pid_t pid)
 
 int seen_wait(struct seen *seen, struct fr_bpf *bpf, enum fr_event_id event, pid_t pid)
 {
-	uint64_t until = boot_ns() + 5000000000u;
+	uint64_t until = boot_ns() + 60000000000u;
 	int found;
 
 	for (;;) {

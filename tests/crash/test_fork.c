@@ -40,7 +40,7 @@ static void in_child(const char *name, void (*body)(void))
 	pid = fork();
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		alarm(60);
+		alarm(250);
 		body();
 		exit(0);
 	}
@@ -136,7 +136,7 @@ static void fork_then_handler(void)
 	REQUIRE(flightrec_register(&provider) == 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
+		alarm(250);
 		signal(SIGVTALRM, emit_in_handler);
 		setitimer(ITIMER_VIRTUAL, &often, NULL);
 		flightrec_emit_number(0, 1);

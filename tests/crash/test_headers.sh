@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # test_headers.sh - the public headers compile as C99 and C++17 without a word from any compiler that is here, the macros expand in
-# both, and reserve and commit are freestanding (I16). check-timeout: 120
+# both, and reserve and commit are freestanding (I16). check-timeout: 600
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 dir=${TMPDIR:-/tmp}/headers-$$

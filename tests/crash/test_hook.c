@@ -56,7 +56,7 @@ static int ends(const char *name, void (*body)(void))
 	pid = fork();
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		alarm(30);
+		alarm(250);
 		body();
 		exit(0);
 	}

@@ -105,6 +105,8 @@ static void storm(void)
 	for (int i = 0; i < STORMED; i++)
 		pthread_create(&thread[i], NULL, emit_in_a_storm, &stream[i]);
 	oracle_sleep_us(1500000);
+	while (__atomic_load_n(&witness->committed[STORMED], __ATOMIC_RELAXED) <= 100) /* a busy machine */
+		oracle_sleep_us(10000);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < STORMED; i++)
 		pthread_join(thread[i], NULL);

@@ -69,7 +69,7 @@ static void nap_us(uint64_t us)
 
 static int dial(void)
 {
-	const struct timeval patience = { .tv_sec = 10 };
+	const struct timeval patience = { .tv_sec = 100 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 

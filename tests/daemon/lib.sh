@@ -41,9 +41,9 @@ fail() {
 # sentence: prints what was shown to hold
 holds() { echo "ok: $*"; }
 
-# until_true COMMAND...: waits until it is; false after a time that no machine needs, however busy (or after $patience seconds)
+# until_true COMMAND...: waits until it is; false after a time that no machine needs, however busy
 until_true() {
-	local end=$((SECONDS + ${patience:-60}))
+	local end=$((SECONDS + 60))
 	until "$@" 2>/dev/null; do
 		((SECONDS < end)) || return 1
 		sleep 0.02

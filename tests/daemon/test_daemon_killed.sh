@@ -15,11 +15,11 @@ for i in 1 2 3; do
 done
 for i in 1 2 3; do ready "writer$i"; done
 
+grown() { (($(committed 1) > before)); }
 for round in 1 2 3; do
 	kill_daemon
 	before=$(committed 1)
-	sleep 0.2
-	(($(committed 1) > before)) || fail "writer 1 stands still while no daemon runs"
+	until_true grown || fail "writer 1 stands still while no daemon runs"
 	start_daemon --no-bpf
 	grep -q 'found 3 rings of running programs' <(tail -n 5 "$log") || fail "round $round: rings are not found again"
 done

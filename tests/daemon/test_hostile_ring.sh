@@ -19,7 +19,7 @@ status >/dev/null || fail "no status with rings like these"
 kill -0 "$daemon" || fail "the daemon is dead"
 until_true grep -q 'has grown it from 65536' "$log" || fail "growth is not noticed: $(cat "$log")"
 find "$state/rings" -name "${bad[grow]}-*" -size -100k | grep -q . || fail "growth is not undone"
-grep -q "has cut it from 65536 to 100" "$log" || fail "the cut is not noticed"
+until_true grep -q "has cut it from 65536 to 100" "$log" || fail "the cut is not noticed"
 sleep 0.1
 (($(grep -c 'has grown it\|has cut it' "$log") == 2)) || fail "more than a line each"
 holds "growth is undone and said once, a cut is said once"

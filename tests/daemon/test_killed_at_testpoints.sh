@@ -44,6 +44,7 @@ judge() {
 		fail "killed at $1: lines of the kernel's log twice"
 }
 
+ready_or_gone() { daemon_ready 0 || ! kill -0 "$daemon"; }
 runs=0
 for ((i = 0; i < ${#points[@]}; i += $(torture_count 4 1))); do
 	point=${points[i]}
@@ -53,7 +54,7 @@ for ((i = 0; i < ${#points[@]}; i += $(torture_count 4 1))); do
 	FLIGHTREC_TESTPOINT=$point FLIGHTREC_TESTPOINT_NOTE=$scratch/reached \
 		"$build/tests/daemon/flightrecd-testpoints" --no-bpf 2>>"$log" </dev/null &
 	daemon=$!
-	patience=2 until_true daemon_ready 0
+	until_true ready_or_gone
 	scenario "$point"
 	wait "$daemon" 2>/dev/null
 	daemon=

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # run-checks.sh CHECK... - runs programs and scripts one after the other. A check passes with 0, is skipped with 77
-# (its last line of output says why), and fails with anything else or when its time is up: 300 s, or what a line
+# (its last line of output says why), and fails with anything else or when its time is up: 600 s, or what a line
 # `# check-timeout: SECONDS` in a script says. Output is shown when a check fails, or always with V=1.
 #
 # A check runs in the source's top folder, in a session of its own that is killed when it ends, with
@@ -32,7 +32,7 @@ ended() {
 time_limit() {
 	local own
 	own=$(head -c 2000 "$1" | LC_ALL=C sed -n 's/^.*check-timeout: \([0-9][0-9]*\).*$/\1/p' | head -n 1)
-	echo "${own:-${CHECK_TIMEOUT:-300}}"
+	echo "${own:-${CHECK_TIMEOUT:-600}}"
 }
 
 passed=0 failed=0 skipped=0 failures=()

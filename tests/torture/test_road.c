@@ -408,7 +408,7 @@ static void begin(void)
 		      port_file, (char *)NULL);
 		_exit(126);
 	}
-	for (int i = 0; i < 500 && number == 0; i++) {
+	for (int i = 0; i < 6000 && number == 0; i++) {
 		oracle_sleep_us(10000);
 		port = fopen(port_file, "r");
 		if (port && fscanf(port, "%d", &number) != 1)

@@ -59,7 +59,7 @@ TEST(test_I8_what_lies_before_the_oldest_record_is_not_checksummed_for_ever)
 	image = unit_image(&u, 0);
 	assert_int_equal(fr_image_record_count(image), 1);
 	fr_image_close(image);
-	assert_true(now() - start < 20);
+	assert_true(now() - start < 200); /* unbounded, it takes hours */
 	unit_ring_free(&u);
 }
 

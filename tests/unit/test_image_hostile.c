@@ -284,7 +284,7 @@ TEST(test_I8_a_lane_made_to_waste_time_is_given_up)
 	}
 	begun = now();
 	image = unit_image(&u, 0);
-	assert_true(now() - begun < 20);
+	assert_true(now() - begun < 200); /* unbounded, it takes hours */
 	assert_int_equal(fr_image_lane(image, 0)->records, 0);
 	assert_int_equal(fr_image_lane(image, 1)->records, 100);
 	fr_image_close(image);
@@ -311,7 +311,7 @@ TEST(test_I8_a_descriptor_log_made_to_waste_time_is_read_in_time)
 	}
 	begun = now();
 	assert_int_equal(fr_image_from_memory(bytes, u.ring.size, 0, &image), 0);
-	assert_true(now() - begun < 20);
+	assert_true(now() - begun < 200); /* unbounded, it takes hours */
 	fr_image_close(image);
 	free(bytes);
 	unit_ring_free(&u);

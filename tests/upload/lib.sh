@@ -78,7 +78,7 @@ upload() {
 	shift
 	code=0
 	"$flightrec" upload --endpoint "http://127.0.0.1:$to" --database "$database" -o retry_base=5ms -o retry_cap=50ms \
-		-o timeout=1s -o give_up=20s "$@" >"$scratch/out" 2>"$scratch/err" || code=$?
+		-o timeout=60s -o give_up=20s "$@" >"$scratch/out" 2>"$scratch/err" || code=$?
 }
 
 expect_code() {

@@ -61,7 +61,7 @@ judge
 expect_exactly_once $((3 * (${#again[@]} + ${#taken[@]} + ${#either[@]}) + 3))
 
 begin "a server that is slow is left after the timeout"
-options=(-o timeout=400ms -o give_up=60s)
+options=(-o timeout=1s -o give_up=60s)
 # shellcheck disable=SC2046
 slow=("${slow[@]:0:$(torture_count 2 5)}")
 send_all "${slow[@]}"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # test_kill.sh - the uploader is killed at every testpoint, and at random instants: each event arrives exactly once.
-# check-timeout: 240
+# check-timeout: 900
 # shellcheck source=tests/upload/lib.sh
 . "$(dirname "$0")/lib.sh"
 . tests/lib/torture.sh

@@ -37,7 +37,7 @@ load() {
 wait_for() {
 	local tries=0
 	until [ -e "$1" ]; do
-		[ $tries -lt 100 ] || return 1
+		[ $tries -lt 1200 ] || return 1
 		sleep 0.1
 		tries=$((tries + 1))
 	done

@@ -38,6 +38,7 @@ fi
 touch /state/first-boot-is-over
 sync
 witness /dev/ttyS1 "$pause" &
+until ls /ram/rings/*.ring >/dev/null 2>&1; do sleep 0.1; done
 sleep 3
 panic
 GUEST

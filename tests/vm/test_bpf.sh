@@ -31,7 +31,7 @@ start() {
 	daemon=$!
 	wait_for /run/flightrec/socket
 	tries=0
-	until flightrec status --json >/tmp/status 2>&1 || [ $tries -ge 50 ]; do
+	until flightrec status --json >/tmp/status 2>&1 || [ $tries -ge 600 ]; do
 		sleep 0.1
 		tries=$((tries + 1))
 	done
@@ -43,6 +43,7 @@ flightrec status 2>&1 | report status-text
 # a witness, killed by SIGSEGV from this shell
 witness /tmp/paid 1000 &
 victim=$!
+until [ -s /tmp/paid ]; do sleep 0.1; done
 sleep 1
 kill -SEGV $victim
 wait $victim 2>/dev/null

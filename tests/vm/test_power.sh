@@ -25,6 +25,7 @@ if [ -e /state/first-boot-is-over ]; then
 fi
 touch /state/first-boot-is-over
 witness /dev/ttyS1 1000 &
+until ls /state/flightrec/rings/*.ring >/dev/null 2>&1; do sleep 0.1; done
 sleep 2
 echo "sync begins" >&3
 sync

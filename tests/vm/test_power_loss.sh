@@ -85,7 +85,11 @@ lost_ms() {
 			if ($2 <= newest[$1]) reached[$1] = $3
 			last[$1] = $3
 		}
+		{ end = $3 > end ? $3 : end }
 		END {
+			for (till in before) # one that stood still until the cut
+				if (end - before[till] - 20000 > gap)
+					gap = end - before[till] - 20000
 			for (till in last) {
 				lost = last[till] - (till in reached ? reached[till] : first[till])
 				if (lost > worst) worst = lost

@@ -201,7 +201,7 @@ void machine_start_receiver(struct machine *machine)
 		      "127.0.0.1:0", "--db", db, "--port-file", port_file, (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 20000 && !file; i++) {
+	for (int i = 0; i < 120000 && !file; i++) {
 		file = fopen(port_file, "re");
 		nanosleep(&pause, NULL);
 	}
