@@ -58,12 +58,12 @@ struct work {
 static int grow(void *array, size_t count, size_t *room, size_t size)
 {
 	size_t more = *room ? *room * 2 : 64;
-	void *elements;
+	void *held, *elements;
 
 	if (count < *room)
 		return 0;
-	memcpy(&elements, array, sizeof(elements)); /* a pointer of whatever type */
-	elements = realloc(elements, more * size);
+	memcpy(&held, array, sizeof(held)); /* a pointer of whatever type */
+	elements = realloc(held, more * size);
 	if (!elements)
 		return -ENOMEM;
 	memcpy(array, &elements, sizeof(elements));
