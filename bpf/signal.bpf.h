@@ -38,10 +38,13 @@ static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig,
 	struct sighand_struct *sighand = FR_READ(typed, task, sighand);
 	void *at = __builtin_preserve_access_index(&sighand->action);
 	void *handler = 0;
+	__u64 index = sig - 1;
 
 	if (!sighand)
 		return 0;
-	at += (sig - 1) * bpf_core_type_size(struct k_sigaction);
+	barrier_var(index); /* or the compiler drops the mask, which Linux 6.1 needs to see that it is no -1 */
+	index &= 63;
+	at += index * bpf_core_type_size(struct k_sigaction);
 	at += bpf_core_field_offset(struct k_sigaction, sa) +
 	      bpf_core_field_offset(struct sigaction, sa_handler);
 	bpf_probe_read_kernel(&handler, sizeof(handler), at);
