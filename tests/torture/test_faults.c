@@ -30,7 +30,7 @@
 #include "tests/torture/fault_site.h"
 
 #define TEXT_MAX (1u << 20)
-#define HANG_S 30
+#define HANG_S 120
 #define FAILURES_SHOWN 12
 #define FULL_RUNS 150 /* of a scenario that has more, so many are drawn; with its name as the argument all are run */
 
