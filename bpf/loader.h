@@ -149,8 +149,8 @@ struct fr_bpf_cost {
 	uint64_t run_time_ns;
 };
 /*
- * Lets the kernel time the runs of all its eBPF programs, or no longer; 0 or a negative errno. Two clock reads a run: as
- * much again as half of what an event costs, so it is for samples.
+ * Lets the kernel time the runs of all its eBPF programs, or no longer; 0 or a negative errno. That is two clock reads a
+ * run, which can take longer than all the rest of it: for samples.
  */
 int fr_bpf_measure(struct fr_bpf *bpf, bool on);
 /* -ENODATA when the probe is not attached; zeros when nothing was timed. */

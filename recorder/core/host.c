@@ -221,8 +221,10 @@ static int stat_fields(pid_t pid, char *buf, size_t size, const char **ret_field
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	n = read_small(path, buf, size);
+	if (n == -ENOENT)
+		return is_gone(pid) ? -ESRCH : -EACCES;
 	if (n < 0)
-		return n == -ENOENT ? is_gone(pid) ? -ESRCH : -EACCES : (int)n;
+		return (int)n;
 	paren = strrchr(buf, ')');
 	if (!paren || paren[1] != ' ')
 		return -ESRCH;

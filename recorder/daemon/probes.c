@@ -155,12 +155,12 @@ static void ready(void *ctx, uint32_t events)
 static void look(void *ctx)
 {
 	struct probes *probes = ctx;
+	bool timed = probes->looks++ % MEASURE_EACH == 0;
 
 	probes_consume(probes);
 	tell_drops(probes);
-	if (fr_bpf_measure(probes->bpf, probes->looks % MEASURE_EACH == 0) == 0)
+	if (fr_bpf_measure(probes->bpf, timed) == 0 && timed)
 		probes->measured = true;
-	probes->looks++;
 	loop_timer_set(&probes->daemon->loop, &probes->timer, LOOK_MS);
 }
 
