@@ -153,6 +153,7 @@ upload-run)
 	fallible "$flightrec" upload --json
 	;;
 upload-after)
+	upload_config "give_up = 100s"
 	quietly "$flightrec" upload
 	received
 	;;
@@ -183,7 +184,7 @@ daemon-during | bpf-during)
 	done
 	"$B/tests/daemon/client" hold 9 >"$D/victim" &
 	victim=$!
-	for ((i = 0; i < 4000 && $(wc -c <"$D/victim") == 0; i++)); do sleep 0.005; done
+	for ((i = 0; i < 24000 && $(wc -c <"$D/victim") == 0; i++)); do sleep 0.005; done
 	"$B/tests/daemon/client" exit 7 >"$D/leaver" || true
 	"$B/tests/daemon/client" set acme.shop 5 >/dev/null 2>&1 || true
 	"$B/tests/daemon/client" status >/dev/null 2>&1 || true
@@ -216,7 +217,7 @@ collector-during)
 collector-after)
 	rm -f "$D/port"
 	start_collector
-	upload_config "give_up = 5s"
+	upload_config "give_up = 100s"
 	quietly "$flightrec" upload
 	received
 	;;
