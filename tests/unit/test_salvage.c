@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_salvage.c - rings become segments: complete, once, and only then they go. */
-#include "tests/unit/unit_story.h"
+#include "tests/unit/unit_salvage.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -9,16 +9,7 @@
 #include <sys/wait.h>
 
 #include "pstore/attempt.h"
-#include "pstore/salvage.h"
 #include "recorder/core/host.h"
-
-static struct fr_spool *open_spool(const struct scratch *s)
-{
-	struct fr_spool *spool;
-
-	assert_int_equal(fr_spool_open(s->state, &spool), 0);
-	return spool;
-}
 
 /* Every record of the image, in the same order and bytes as in the other. */
 static void assert_same_records(const struct fr_image *a, const struct fr_image *b)
@@ -46,332 +37,249 @@ TEST(test_a_dead_writers_ring_becomes_a_segment_with_all_it_held_and_goes)
 	uint64_t in_ring[FRM_LOSS_COUNT], in_segment[FRM_LOSS_COUNT];
 	struct fr_reservation unfinished;
 	struct fr_image *ring, *segment;
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, 256 << 10, 4, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 5000); /* several laps */
-	unit_write_many(&u, 1, 10);
-	unit_write_many(&u, 3, 700);
-	assert_int_equal(unit_reserve(&u, 1, &unfinished), 0);
-	fr_ring_count_loss(&u.ring, FRM_LOSS_DISCARDED_BUSY, 17);
-	scratch_put_ring(s.rings, &u, name);
-	ring = unit_image(&u, 0);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, 256 << 10, 4, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 5000); /* several laps */
+	unit_write_many(&t.u, 1, 10);
+	unit_write_many(&t.u, 3, 700);
+	assert_int_equal(unit_reserve(&t.u, 1, &unfinished), 0);
+	fr_ring_count_loss(&t.u.ring, FRM_LOSS_DISCARDED_BUSY, 17);
+	ring = unit_image(&t.u, 0);
 
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_SALVAGED);
-	assert_int_equal(found.reason, FRM_REASON_BOOT_END); /* unit rings are of another boot */
-	assert_true(found.released);
-	assert_false(scratch_has(s.rings, name));
-	segment = scratch_segment(&s, u.ring.super.ring_id, 0);
+	assert_int_equal(salvage_ring(&t, 0), FR_FATE_SALVAGED);
+	assert_int_equal(t.found.reason, FRM_REASON_BOOT_END); /* unit rings are of another boot */
+	assert_true(t.found.released);
+	assert_false(scratch_has(t.s.rings, t.name));
+	segment = scratch_segment(&t.s, t.u.ring.super.ring_id, 0);
 	assert_same_records(ring, segment);
-	assert_int_equal(found.records, fr_image_record_count(ring));
+	assert_int_equal(t.found.records, fr_image_record_count(ring));
 	losses(ring, in_ring);
 	losses(segment, in_segment);
 	assert_memory_equal(in_ring, in_segment, sizeof(in_ring));
-	assert_memory_equal(in_ring, found.loss, sizeof(in_ring));
+	assert_memory_equal(in_ring, t.found.loss, sizeof(in_ring));
 	assert_int_equal(in_segment[FRM_LOSS_TORN], 1);
 	assert_int_equal(in_segment[FRM_LOSS_DISCARDED_BUSY], 17);
 	assert_true(in_segment[FRM_LOSS_OVERWRITTEN] > 0);
 	assert_string_equal(fr_image_super(segment)->comm, "unit");
 	assert_int_equal(fr_image_event_desc_count(segment), 1);
 	/* nothing is left of the work */
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), -ENOENT);
+	assert_int_equal(fr_salvage_ring(t.spool, t.s.rings, t.name, 0, &t.found), -ENOENT);
 	fr_image_close(segment);
 	fr_image_close(ring);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 TEST(test_a_ring_that_was_left_in_order_is_salvaged_as_closed)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 3);
-	fr_ring_close_mark(&u.ring, true);
-	scratch_put_ring(s.rings, &u, name);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.reason, FRM_REASON_CLOSED);
-	assert_int_equal(found.records, 3);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 3);
+	fr_ring_close_mark(&t.u.ring, true);
+	salvage_ring(&t, 0);
+	assert_int_equal(t.found.reason, FRM_REASON_CLOSED);
+	assert_int_equal(t.found.records, 3);
+	salvage_end(&t);
 }
 
 /* A ring that this process could be writing, without the first, without both of its superblocks. */
 TEST(test_a_living_writer_is_known_by_what_is_left_of_its_superblocks)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
 	struct frm_super *super;
-	struct scratch s;
+	struct salvage t;
 	uint8_t id[16];
-	char hex[33], name[64], *bytes;
+	char hex[33], *bytes;
 	size_t size;
 
 	for (int lost = 1; lost <= 2; lost++) {
-		scratch_make(&s);
-		spool = open_spool(&s);
-		scratch_make_ring(s.rings, (uint32_t)getpid(), NULL, 1, 1700000000000000000, 5, id);
+		salvage_begin(&t);
+		scratch_make_ring(t.s.rings, (uint32_t)getpid(), NULL, 1, 1700000000000000000, 5, id);
 		fr_hex(hex, id, 16);
-		snprintf(name, sizeof(name), "%d-%s.ring", getpid(), hex);
-		bytes = scratch_get(s.rings, name, &size);
+		snprintf(t.name, sizeof(t.name), "%d-%s.ring", getpid(), hex);
+		bytes = scratch_get(t.s.rings, t.name, &size);
 		super = (struct frm_super *)(bytes + ((struct frm_super *)bytes)->meta_size);
 		super->start_time_ns = fr_host_start_time_ns(getpid());
 		fr_super_sign(super);
 		memset(bytes, 0, sizeof(*super));
 		if (lost == 2)
 			memset(super, 0, sizeof(*super));
-		scratch_put(s.rings, name, bytes, size);
+		scratch_put(t.s.rings, t.name, bytes, size);
 		free(bytes);
-		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-		assert_int_equal(found.fate, FR_FATE_ALIVE);
-		assert_true(scratch_has(s.rings, name));
-		assert_int_equal(fr_salvage_ring(spool, s.rings, name, FR_SALVAGE_DEAD, &found), 0);
-		assert_int_equal(found.fate, FR_FATE_SALVAGED);
-		assert_int_equal(found.records, 5);
-		assert_true(found.released && found.meta_damaged);
-		fr_spool_close(spool);
-		scratch_remove(&s);
+		assert_int_equal(salvage_file(&t, t.name, 0), FR_FATE_ALIVE);
+		assert_true(scratch_has(t.s.rings, t.name));
+		assert_int_equal(salvage_file(&t, t.name, FR_SALVAGE_DEAD), FR_FATE_SALVAGED);
+		assert_int_equal(t.found.records, 5);
+		assert_true(t.found.released && t.found.meta_damaged);
+		salvage_end(&t);
 	}
 }
 
 TEST(test_the_same_ring_again_adds_nothing_and_goes_too)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 30);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 30);
 	for (int round = 0; round < 3; round++) {
-		scratch_put_ring(s.rings, &u, name);
-		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-		assert_int_equal(found.fate, round ? FR_FATE_KNOWN : FR_FATE_SALVAGED);
-		assert_true(found.released);
-		assert_int_equal(scratch_count(s.spool, ".frs"), 1);
+		assert_int_equal(salvage_ring(&t, 0), round ? FR_FATE_KNOWN : FR_FATE_SALVAGED);
+		assert_true(t.found.released);
+		assert_int_equal(scratch_count(t.s.spool, ".frs"), 1);
 	}
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 TEST(test_a_ring_with_nothing_in_it_still_tells_that_its_process_was_there)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
 	struct fr_image *segment;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	scratch_put_ring(s.rings, &u, name);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_SALVAGED);
-	segment = scratch_segment(&s, u.ring.super.ring_id, 0);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	assert_int_equal(salvage_ring(&t, 0), FR_FATE_SALVAGED);
+	segment = scratch_segment(&t.s, t.u.ring.super.ring_id, 0);
 	assert_int_equal(fr_image_record_count(segment), 0);
 	fr_image_close(segment);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 TEST(test_what_is_no_ring_is_set_aside_with_its_reason)
 {
 	static const char *const junk[] = { "", "x", "not a ring, but a letter that somebody left here" };
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct scratch s;
+	struct salvage t;
 	char *kept, *why;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
+	salvage_begin(&t);
 	for (size_t i = 0; i < COUNT(junk); i++) {
-		scratch_put_text(s.rings, "12-junk.ring", junk[i]);
-		assert_int_equal(fr_salvage_ring(spool, s.rings, "12-junk.ring", 0, &found), 0);
-		assert_int_equal(found.fate, FR_FATE_QUARANTINED);
-		assert_false(scratch_has(s.rings, "12-junk.ring"));
-		kept = scratch_get(s.quarantine, found.aside, NULL);
+		scratch_put_text(t.s.rings, "12-junk.ring", junk[i]);
+		assert_int_equal(salvage_file(&t, "12-junk.ring", 0), FR_FATE_QUARANTINED);
+		assert_false(scratch_has(t.s.rings, "12-junk.ring"));
+		kept = scratch_get(t.s.quarantine, t.found.aside, NULL);
 		assert_string_equal(kept, junk[i]);
 		free(kept);
-		strcat(found.aside, ".why");
-		why = scratch_get(s.quarantine, found.aside, NULL);
+		strcat(t.found.aside, ".why");
+		why = scratch_get(t.s.quarantine, t.found.aside, NULL);
 		assert_non_null(strstr(why, "12-junk.ring: "));
 		free(why);
 	}
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 TEST(test_links_devices_and_fifos_are_not_followed)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct scratch s;
+	struct salvage t;
 	char path[300];
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	snprintf(path, sizeof(path), "%s/1-link.ring", s.rings);
+	salvage_begin(&t);
+	snprintf(path, sizeof(path), "%s/1-link.ring", t.s.rings);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, "1-link.ring", 0, &found), -EINVAL);
-	assert_true(scratch_has(s.rings, "1-link.ring"));
-	assert_int_equal(scratch_count(s.quarantine, ""), 0);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	assert_int_equal(fr_salvage_ring(t.spool, t.s.rings, "1-link.ring", 0, &t.found), -EINVAL);
+	assert_true(scratch_has(t.s.rings, "1-link.ring"));
+	assert_int_equal(scratch_count(t.s.quarantine, ""), 0);
+	salvage_end(&t);
 }
 
 TEST(test_a_ring_that_claims_to_be_another_is_set_aside)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
+	struct salvage t;
 	unsigned char *bytes;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	bytes = unit_bytes(&u);
-	scratch_put(s.rings, "9-000102030405060708090a0b0c0d0e0f.ring", bytes, u.ring.size);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, "9-000102030405060708090a0b0c0d0e0f.ring", 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_QUARANTINED);
-	assert_int_equal(scratch_count(s.spool, ".frs"), 0);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	bytes = unit_bytes(&t.u);
+	scratch_put(t.s.rings, "9-000102030405060708090a0b0c0d0e0f.ring", bytes, t.u.ring.size);
+	assert_int_equal(salvage_file(&t, "9-000102030405060708090a0b0c0d0e0f.ring", 0), FR_FATE_QUARANTINED);
+	assert_int_equal(scratch_count(t.s.spool, ".frs"), 0);
 	free(bytes);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 TEST(test_I13_a_ring_of_a_newer_version_stays_where_it_is)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
 	for (int copy = 0; copy < 2; copy++) {
-		u.ring.meta[copy]->super.version_major = FRM_VERSION_MAJOR + 1;
-		fr_super_sign(&u.ring.meta[copy]->super);
+		t.u.ring.meta[copy]->super.version_major = FRM_VERSION_MAJOR + 1;
+		fr_super_sign(&t.u.ring.meta[copy]->super);
 	}
-	scratch_put_ring(s.rings, &u, name);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_LEFT);
-	assert_true(scratch_has(s.rings, name));
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	assert_int_equal(salvage_ring(&t, 0), FR_FATE_LEFT);
+	assert_true(scratch_has(t.s.rings, t.name));
+	salvage_end(&t);
 }
 
 TEST(test_poison_is_set_aside_on_the_second_try_and_an_unlucky_ring_is_not)
 {
 	struct fr_attempt earlier = { 0 };
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64], mark[96];
+	struct salvage t;
+	char mark[96];
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 3);
-	scratch_put_ring(s.rings, &u, name);
-	snprintf(mark, sizeof(mark), "ring-%s", name);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 3);
+	scratch_put_ring(t.s.rings, &t.u, t.name);
+	snprintf(mark, sizeof(mark), "ring-%s", t.name);
 
 	/* whoever read it last was killed: it may not have been the ring */
-	assert_int_equal(fr_attempt_begin(spool, mark, &earlier), 0);
-	fr_attempt_read(spool, mark, &earlier);
+	assert_int_equal(fr_attempt_begin(t.spool, mark, &earlier), 0);
+	fr_attempt_read(t.spool, mark, &earlier);
 	assert_int_equal(earlier.unfinished, 1);
 	assert_false(fr_attempt_is_poison(&earlier));
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_SALVAGED);
-	fr_attempt_read(spool, mark, &earlier);
+	assert_int_equal(salvage_file(&t, t.name, 0), FR_FATE_SALVAGED);
+	fr_attempt_read(t.spool, mark, &earlier);
 	assert_int_equal(earlier.unfinished, 0);
 
 	/* whoever read it last crashed in it */
-	scratch_put_ring(s.rings, &u, name);
-	assert_int_equal(fr_attempt_begin(spool, mark, &earlier), 0);
-	assert_int_equal(fr_attempt_blame(spool, getpid() + 1, SIGSEGV), 0); /* somebody else's crash */
-	assert_int_equal(fr_attempt_blame(spool, getpid(), SIGSEGV), 1);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_QUARANTINED);
-	assert_string_equal(found.aside, name);
-	assert_false(scratch_has(s.rings, name));
-	fr_attempt_read(spool, mark, &earlier);
+	scratch_put_ring(t.s.rings, &t.u, t.name);
+	assert_int_equal(fr_attempt_begin(t.spool, mark, &earlier), 0);
+	assert_int_equal(fr_attempt_blame(t.spool, getpid() + 1, SIGSEGV), 0); /* somebody else's crash */
+	assert_int_equal(fr_attempt_blame(t.spool, getpid(), SIGSEGV), 1);
+	assert_int_equal(salvage_file(&t, t.name, 0), FR_FATE_QUARANTINED);
+	assert_string_equal(t.found.aside, t.name);
+	assert_false(scratch_has(t.s.rings, t.name));
+	fr_attempt_read(t.spool, mark, &earlier);
 	assert_int_equal(earlier.unfinished + (unsigned)earlier.signal, 0);
 
 	/* two readers ended in it, nobody knows of what */
-	scratch_put_ring(s.rings, &u, name);
-	assert_int_equal(fr_attempt_begin(spool, mark, &earlier), 0);
-	fr_attempt_read(spool, mark, &earlier);
-	assert_int_equal(fr_attempt_begin(spool, mark, &earlier), 0);
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_QUARANTINED);
+	scratch_put_ring(t.s.rings, &t.u, t.name);
+	assert_int_equal(fr_attempt_begin(t.spool, mark, &earlier), 0);
+	fr_attempt_read(t.spool, mark, &earlier);
+	assert_int_equal(fr_attempt_begin(t.spool, mark, &earlier), 0);
+	assert_int_equal(salvage_file(&t, t.name, 0), FR_FATE_QUARANTINED);
 	/* the same bytes lie there already */
-	assert_string_equal(found.aside, name);
-	assert_int_equal(scratch_count(s.quarantine, ".ring"), 1);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	assert_string_equal(t.found.aside, t.name);
+	assert_int_equal(scratch_count(t.s.quarantine, ".ring"), 1);
+	salvage_end(&t);
 }
 
 TEST(test_a_full_disk_costs_nothing_but_time)
 {
 	struct rlimit old, limit;
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
-	char name[64];
+	struct salvage t;
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, 256 << 10, 2, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 500);
-	scratch_put_ring(s.rings, &u, name);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, 256 << 10, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 500);
+	scratch_put_ring(t.s.rings, &t.u, t.name);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	for (rlim_t most = 0; most < 40000; most += most < 200 ? 20 : 5000) {
 		limit = (struct rlimit){ most, old.rlim_max };
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
+		salvage_file(&t, t.name, 0);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-		assert_int_equal(found.fate, FR_FATE_FAILED);
-		assert_int_equal(found.error, -EFBIG);
-		assert_true(scratch_has(s.rings, name));
-		assert_int_equal(scratch_count(s.spool, ".frs") + scratch_count(s.spool, ".tmp"), 0);
+		assert_int_equal(t.found.fate, FR_FATE_FAILED);
+		assert_int_equal(t.found.error, -EFBIG);
+		assert_true(scratch_has(t.s.rings, t.name));
+		assert_int_equal(scratch_count(t.s.spool, ".frs") + scratch_count(t.s.spool, ".tmp"), 0);
 	}
-	assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-	assert_int_equal(found.fate, FR_FATE_SALVAGED);
-	assert_int_equal(found.records, 500);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	assert_int_equal(salvage_file(&t, t.name, 0), FR_FATE_SALVAGED);
+	assert_int_equal(t.found.records, 500);
+	salvage_end(&t);
 }
 
 TEST(test_whoever_holds_the_spool_keeps_others_out)
@@ -380,8 +288,8 @@ TEST(test_whoever_holds_the_spool_keeps_others_out)
 	struct scratch s;
 
 	scratch_make(&s);
-	one = open_spool(&s);
-	other = open_spool(&s);
+	assert_int_equal(fr_spool_open(s.state, &one), 0);
+	assert_int_equal(fr_spool_open(s.state, &other), 0);
 	assert_int_equal(fr_spool_lock(one, true), 0);
 	assert_int_equal(fr_spool_lock(one, true), 0);
 	assert_int_equal(fr_spool_lock(other, false), -EWOULDBLOCK);
@@ -441,38 +349,30 @@ TEST(test_a_writer_that_proc_hides_is_not_taken_for_dead)
 
 TEST(test_I8_no_single_flipped_bit_of_a_small_ring_stops_recovery)
 {
-	struct fr_found found;
-	struct fr_spool *spool;
-	struct unit_ring u;
-	struct scratch s;
+	struct salvage t;
 	unsigned char *bytes;
 	uint64_t seed = 42;
-	char name[64];
 
-	scratch_make(&s);
-	spool = open_spool(&s);
-	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
-	unit_write_many(&u, 0, 20);
-	bytes = unit_bytes(&u);
+	salvage_begin(&t);
+	unit_ring_make(&t.u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
+	unit_write_many(&t.u, 0, 20);
+	bytes = unit_bytes(&t.u);
 	for (int i = 0; i < 150; i++) {
-		uint64_t bit = unit_random(&seed) % (i % 2 ? 4096 * 8 : u.ring.size * 8);
+		uint64_t bit = unit_random(&seed) % (i % 2 ? 4096 * 8 : t.u.ring.size * 8);
 		char path[300], segment[FR_SEGMENT_NAME];
 
 		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		scratch_put(s.rings, "4711-a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.ring", bytes, u.ring.size);
+		scratch_put(t.s.rings, "4711-a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.ring", bytes, t.u.ring.size);
 		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		strcpy(name, "4711-a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.ring");
-		assert_int_equal(fr_salvage_ring(spool, s.rings, name, 0, &found), 0);
-		assert_int_equal(found.fate, FR_FATE_SALVAGED); /* both superblocks are never hit */
-		assert_true(found.records >= 19);
-		fr_segment_name(segment, u.ring.super.ring_id, 0);
-		snprintf(path, sizeof(path), "%s/%s", s.spool, segment);
+		/* both superblocks are never hit */
+		assert_int_equal(salvage_file(&t, "4711-a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.ring", 0), FR_FATE_SALVAGED);
+		assert_true(t.found.records >= 19);
+		fr_segment_name(segment, t.u.ring.super.ring_id, 0);
+		snprintf(path, sizeof(path), "%s/%s", t.s.spool, segment);
 		assert_int_equal(unlink(path), 0);
 	}
 	free(bytes);
-	unit_ring_free(&u);
-	fr_spool_close(spool);
-	scratch_remove(&s);
+	salvage_end(&t);
 }
 
 int main(void)
