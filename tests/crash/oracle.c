@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 void *oracle_shared(size_t size)
@@ -66,6 +67,23 @@ void oracle_environment(const char *name, const char *ring_size, unsigned lanes)
 		setenv("FLIGHTREC_LANES", number, 1);
 	else
 		unsetenv("FLIGHTREC_LANES");
+}
+
+int oracle_child(unsigned seconds, void (*body)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		alarm(seconds);
+		body();
+		exit(0);
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	return status;
 }
 
 void witness_ring(struct witness *witness)

@@ -64,6 +64,8 @@ void oracle_sleep_us(uint64_t us);
 
 /* State below TMPDIR, of this test only; rings of that size and so many lanes (0: default) for programs started from now on. */
 void oracle_environment(const char *name, const char *ring_size, unsigned lanes);
+/* Runs it in a process of its own, for so many seconds at most (0: as long as it takes). Returns how that ended. */
+int oracle_child(unsigned seconds, void (*body)(void));
 /* Notes the ring's path in the witness; call after flightrec_register(). */
 void witness_ring(struct witness *witness);
 

@@ -33,18 +33,10 @@ static void note_ring(void)
 static void in_child(const char *name, void (*body)(void))
 {
 	int status;
-	pid_t pid;
 
 	oracle_environment(name, "1M", 8);
-	fflush(NULL);
-	pid = fork();
-	REQUIRE(pid >= 0);
-	if (pid == 0) {
-		alarm(250);
-		body();
-		exit(0);
-	}
-	REQUIRE(waitpid(pid, &status, 0) == pid && status == 0, "%s: %#x", name, status);
+	status = oracle_child(250, body);
+	REQUIRE(status == 0, "%s: %#x", name, status);
 }
 
 static struct fr_image *image_of_ring(void)

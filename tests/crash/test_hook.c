@@ -48,20 +48,8 @@ static bool closed(void)
 /* Runs it in a process of its own. Returns how that ended. */
 static int ends(const char *name, void (*body)(void))
 {
-	int status;
-	pid_t pid;
-
 	oracle_environment(name, "256K", 0);
-	fflush(NULL);
-	pid = fork();
-	REQUIRE(pid >= 0);
-	if (pid == 0) {
-		alarm(250);
-		body();
-		exit(0);
-	}
-	REQUIRE(waitpid(pid, &status, 0) == pid);
-	return status;
+	return oracle_child(250, body);
 }
 
 static void hook(void)

@@ -40,18 +40,11 @@ static void begin(void)
 static void in_child(const char *name, const char *ring_size, unsigned lanes, void (*body)(void))
 {
 	int status;
-	pid_t pid;
 
 	oracle_environment(name, ring_size, lanes);
 	witness_reset(witness);
-	fflush(NULL);
-	pid = fork();
-	REQUIRE(pid >= 0);
-	if (pid == 0) {
-		body();
-		exit(0);
-	}
-	REQUIRE(waitpid(pid, &status, 0) == pid && status == 0, "%s: %#x", name, status);
+	status = oracle_child(0, body);
+	REQUIRE(status == 0, "%s: %#x", name, status);
 }
 
 static uint64_t all_committed(void)
