@@ -237,6 +237,7 @@ static void *until_cancelled(void *arg)
 	/* the one before may have committed one that it did not live to say: leave its number alone */
 	uint64_t first = witness->committed[stream] + 1;
 
+	__atomic_store_n(&witness->committed[stream], first, __ATOMIC_RELEASE); /* nor is the first of these used again */
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	for (uint64_t number = first;; number++) {
 		char text[256];
