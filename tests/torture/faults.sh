@@ -182,6 +182,7 @@ daemon-during | bpf-during)
 		((i < 50)) || pgrep -f "^$B/flightrecd" >/dev/null || break
 		sleep 0.01
 	done
+	: >"$D/victim" # or it may not be there yet when it is looked at
 	"$B/tests/daemon/client" hold 9 >"$D/victim" &
 	victim=$!
 	for ((i = 0; i < 24000 && $(wc -c <"$D/victim") == 0; i++)); do sleep 0.005; done
