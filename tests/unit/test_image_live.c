@@ -46,7 +46,7 @@ static void read_while_written(uint64_t ring_size, unsigned pause, uint64_t ms)
 		assert_int_equal(pthread_create(&thread[i], NULL, write_on, &w[i]), 0);
 	}
 	/* on a busy machine, until each has had its turn */
-	while (now_ms() < end || looks < 3 || fr_load_relaxed(&u.lane[0].seq) <= 100 || fr_load_relaxed(&u.lane[1].seq) <= 100) {
+	while (now_ms() < end || looks < 3 || newest[0] <= 100 || newest[1] <= 100) {
 		struct fr_image *image = unit_image(&u, FR_IMAGE_LIVE);
 		uint64_t lost[FRM_LOSS_COUNT];
 

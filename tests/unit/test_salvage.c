@@ -315,7 +315,7 @@ static bool looks_alive(pid_t pid, uint64_t start_time_ns)
 /* As a user whose /proc shows no others: 0 as it should be, 77 there can be none. */
 static int look_where_proc_hides_others(pid_t other, uint64_t start_time_ns, pid_t dead)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, "") < 0 ||
 	    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0 || setgid(65534) < 0 || setuid(65534) < 0)
 		return 77;
 	if (fr_host_start_time_ns(other)) /* it hides nothing */
