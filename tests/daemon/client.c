@@ -99,6 +99,19 @@ static struct fr_proto_answer ask(const struct fr_proto_request *request, char *
 	return answer;
 }
 
+/* The same where the daemon may drop us: who can't say what it wants in time, on a busy machine, is none of its friends. */
+static struct fr_proto_answer ask_again(const struct fr_proto_request *request, char *text, size_t size)
+{
+	struct fr_proto_answer answer;
+
+	for (int tries = 0; tries < 20; tries++) {
+		answer = ask(request, text, size, NULL);
+		if (answer.error != -ECONNRESET)
+			break;
+	}
+	return answer;
+}
+
 static struct fr_proto_request request_for(uint32_t op)
 {
 	return (struct fr_proto_request){ .size = sizeof(struct fr_proto_request),
@@ -245,7 +258,7 @@ static int do_set(const char *provider, const char *level)
 
 	snprintf(request.provider, sizeof(request.provider), "%s", provider);
 	request.level = (uint32_t)atoi(level);
-	answer = ask(&request, NULL, 0, NULL);
+	answer = ask_again(&request, NULL, 0);
 	printf("error %d affected %u\n", answer.error, answer.affected);
 	return answer.error != 0;
 }
@@ -261,7 +274,7 @@ static int do_status(void)
 {
 	static char text[FR_PROTO_TEXT_MAX + 1];
 	struct fr_proto_request request = request_for(FR_PROTO_STATUS);
-	struct fr_proto_answer answer = ask(&request, text, FR_PROTO_TEXT_MAX, NULL);
+	struct fr_proto_answer answer = ask_again(&request, text, FR_PROTO_TEXT_MAX);
 
 	if (answer.error || answer.text_size > FR_PROTO_TEXT_MAX)
 		return 1;

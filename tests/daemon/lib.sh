@@ -43,7 +43,7 @@ holds() { echo "ok: $*"; }
 
 # until_true COMMAND...: waits until it is; false after a time that no machine needs, however busy
 until_true() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 200))
 	until "$@" 2>/dev/null; do
 		((SECONDS < end)) || return 1
 		sleep 0.02
