@@ -99,7 +99,7 @@ static struct fr_proto_answer ask(const struct fr_proto_request *request, char *
 	return answer;
 }
 
-/* The same where the daemon may drop us: who can't say what it wants in time, on a busy machine, is none of its friends. */
+/* Again where the daemon has dropped us: on a busy machine a request may come later than it waits for one. */
 static struct fr_proto_answer ask_again(const struct fr_proto_request *request, char *text, size_t size)
 {
 	struct fr_proto_answer answer;

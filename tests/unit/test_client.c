@@ -266,7 +266,7 @@ static void *wait_for_gate(void *arg)
 }
 
 /* What `flightrec set` does: eight bytes written to the file. */
-TEST(test_a_gate_changed_from_outside_is_seen_by_all_threads_within_a_millisecond)
+TEST(test_a_gate_changed_from_outside_is_seen_by_all_threads)
 {
 	int fd = open(ring_path, O_RDWR | O_CLOEXEC);
 	uint64_t all = ~0ull << 8 | 0x3e, shut = 0, before = 0, best = UINT64_MAX;
@@ -343,7 +343,7 @@ int main(void)
 		cmocka_unit_test(test_sessions_tie_events_together),
 		cmocka_unit_test(test_large_payloads_are_reserved_committed_and_given_back),
 		cmocka_unit_test(test_levels_and_registration_decide_what_is_recorded),
-		cmocka_unit_test(test_a_gate_changed_from_outside_is_seen_by_all_threads_within_a_millisecond),
+		cmocka_unit_test(test_a_gate_changed_from_outside_is_seen_by_all_threads),
 		cmocka_unit_test(test_padding_of_a_payload_is_zero),
 		cmocka_unit_test(test_calls_leave_errno_alone),
 		cmocka_unit_test(test_the_last_to_unregister_closes_the_ring),
