@@ -293,14 +293,10 @@ void fr_http_post(struct fr_http *http, const struct fr_batch *batch, struct fr_
 	SET(CURLOPT_POSTFIELDS, batch->body);
 	SET(CURLOPT_WRITEDATA, answer);
 	SET(CURLOPT_HEADERDATA, answer);
-	if (!good) {
-		snprintf(answer->error, sizeof answer->error, "not enough memory");
-		return;
-	}
-	code = curl_easy_perform(http->curl);
-	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
+	code = good ? curl_easy_perform(http->curl) : CURLE_OUT_OF_MEMORY;
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL); /* the list ends with this function */
 	answer->result = result_of(code);
-	if (curl_easy_getinfo(http->curl, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && sent > 0)
+	if (good && curl_easy_getinfo(http->curl, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && sent > 0)
 		answer->sent_bytes = (uint64_t)sent;
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);

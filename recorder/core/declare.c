@@ -5,6 +5,9 @@
  * Lock-free, so that a signal handler may declare: an entry's place is taken by one atomic addition, the same in both
  * copies of the log; the entry is complete when its checksum holds. Equal entries share an id: whoever declares looks
  * through the log first. Two threads that declare the same thing at the same instant get two ids; both decode.
+ *
+ * The log is written and searched by atomic words of 8 bytes, because others append meanwhile. Their order does not
+ * matter: an entry that is found equals, checksum included, what is looked for, in every word.
  */
 #include <string.h>
 
@@ -17,7 +20,11 @@
 struct entry {
 	uint32_t size;
 	bool overflow;
-	_Alignas(8) uint8_t bytes[ENTRY_MAX];
+	union {
+		struct frm_desc desc;
+		uint8_t bytes[ENTRY_MAX];
+		uint64_t words[ENTRY_MAX / 8]; /* zero behind the size */
+	};
 };
 
 static void put(struct entry *entry, const void *bytes, size_t size)
@@ -36,23 +43,30 @@ static size_t length_of(const char *text, size_t most)
 	return text ? strnlen(text, most) : 0;
 }
 
+static void sign(const struct fr_ring *ring, struct entry *entry, uint16_t type)
+{
+	entry->desc.size = (uint16_t)entry->size;
+	entry->desc.type = type;
+	entry->desc.crc = fr_check_crc(ring->super.ring_id, entry->bytes, entry->size, offsetof(struct frm_desc, crc));
+}
+
 static int append(struct fr_ring *ring, struct entry *entry, uint16_t type)
 {
-	struct frm_desc *desc = (struct frm_desc *)entry->bytes;
 	uint32_t span = fr_record_span(entry->size), at;
 
 	if (entry->overflow)
 		return -EINVAL;
-	desc->size = (uint16_t)entry->size;
-	desc->type = type;
-	desc->crc = fr_check_crc(ring->super.ring_id, desc, desc->size, offsetof(struct frm_desc, crc));
+	sign(ring, entry, type);
 	/* once full, the counter stays beyond the end; it can't come round in any life of a process */
 	at = fr_load_relaxed(&ring->log_used) > ring->log_size ? ring->log_size : fr_add(&ring->log_used, span);
 	if (at > ring->log_size || span > ring->log_size - at)
 		return -ENOSPC;
 	FR_TESTPOINT("descriptor-placed");
 	for (int copy = 0; copy < 2; copy++) {
-		memcpy(ring->meta[copy]->log + at, entry->bytes, entry->size);
+		uint64_t *words = (uint64_t *)(ring->meta[copy]->log + at);
+
+		for (uint32_t i = 0; i < span / 8; i++)
+			fr_store_relaxed(&words[i], entry->words[i]);
 		FR_TESTPOINT("descriptor-stored");
 	}
 	fr_ring_changed(ring);
@@ -66,24 +80,33 @@ static int refuse(struct fr_ring *ring, int error)
 	return error;
 }
 
-/* The entry of that type whose bytes from `from` on are those; what lies before (checksum, size, id) may differ. */
-static const struct frm_desc *find(const struct fr_ring *ring, const struct entry *entry, uint16_t type, size_t id_at)
+/* The id of the entry of that type that differs from `entry` by nothing else; it stands at `id_at`. -ENOENT: none. */
+static int find(const struct fr_ring *ring, struct entry *entry, uint16_t type, size_t id_at)
 {
-	const uint8_t *log = ring->meta[0]->log;
-	uint32_t used = fr_load_relaxed(&ring->log_used);
-	const struct frm_desc *desc;
-	size_t at = 0;
+	const uint64_t *log = (const uint64_t *)ring->meta[0]->log;
+	uint32_t used = fr_load_relaxed(&ring->log_used), words = fr_record_span(entry->size) / 8;
 
-	while ((desc = fr_desc_next(log, used < ring->log_size ? used : ring->log_size, ring->super.ring_id, &at, NULL))) {
-		const uint8_t *bytes = (const uint8_t *)desc;
-		size_t after_id = id_at + sizeof(frm_le16);
+	if (used > ring->log_size)
+		used = ring->log_size;
+	for (const uint64_t *at = log, *end = log + used / 8; end - at >= words; at++) {
+		union {
+			uint64_t word;
+			struct frm_desc desc;
+			frm_le16 quarters[4];
+		} head = { fr_load_relaxed(at) }, with_id = { fr_load_relaxed(at + id_at / 8) };
+		frm_le16 id = with_id.quarters[id_at % 8 / 2];
+		uint32_t equal = 0;
 
-		if (desc->type == type && desc->size == entry->size &&
-		    !memcmp(bytes + sizeof(*desc), entry->bytes + sizeof(*desc), id_at - sizeof(*desc)) &&
-		    !memcmp(bytes + after_id, entry->bytes + after_id, entry->size - after_id))
-			return desc;
+		if (head.desc.type != type || head.desc.size != entry->size)
+			continue;
+		memcpy(entry->bytes + id_at, &id, sizeof(id));
+		sign(ring, entry, type);
+		while (equal < words && fr_load_relaxed(at + equal) == entry->words[equal])
+			equal++;
+		if (equal == words)
+			return id;
 	}
-	return NULL;
+	return -ENOENT;
 }
 
 int fr_ring_declare_provider(struct fr_ring *ring, const uint8_t guid[16], const char *name, uint16_t major, uint16_t minor)
@@ -92,16 +115,15 @@ int fr_ring_declare_provider(struct fr_ring *ring, const uint8_t guid[16], const
 	struct frm_desc_provider provider = {
 		.name_len = (uint16_t)length_of(name, 128), .version_major = major, .version_minor = minor
 	};
-	const struct frm_desc *known;
 	uint32_t id;
-	int r;
+	int known, r;
 
 	memcpy(provider.guid, guid, 16);
 	put(&entry, &provider, sizeof(provider));
 	put(&entry, name, provider.name_len);
 	known = find(ring, &entry, FRM_DESC_PROVIDER, offsetof(struct frm_desc_provider, id));
-	if (known)
-		return ((const struct frm_desc_provider *)known)->id;
+	if (known >= 0)
+		return known;
 	id = fr_add(&ring->next_provider, 1);
 	if (id >= FRM_PROVIDERS_MAX) {
 		fr_store_relaxed(&ring->next_provider, FRM_PROVIDERS_MAX);
@@ -123,9 +145,8 @@ int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *n
 		.field_count = (uint8_t)field_count,
 		.name_len = (uint16_t)length_of(name, 128),
 	};
-	const struct frm_desc *known;
 	uint32_t id;
-	int r;
+	int known, r;
 
 	if (field_count > 32)
 		return refuse(ring, -EINVAL);
@@ -143,8 +164,8 @@ int fr_ring_declare_event(struct fr_ring *ring, uint16_t provider, const char *n
 	if (entry.overflow)
 		return refuse(ring, -EINVAL);
 	known = find(ring, &entry, FRM_DESC_EVENT, offsetof(struct frm_desc_event, id));
-	if (known)
-		return ((const struct frm_desc_event *)known)->id;
+	if (known >= 0)
+		return known;
 	id = fr_add(&ring->next_event, 1);
 	if (id > UINT16_MAX) {
 		fr_store_relaxed(&ring->next_event, UINT16_MAX + 1u);
