@@ -66,6 +66,14 @@ static inline int64_t fr_db_clamp(uint64_t value)
 	return value > INT64_MAX ? INT64_MAX : (int64_t)value;
 }
 
+static inline void fr_db_bind_or_null(sqlite3_stmt *statement, int at, int64_t value, bool there)
+{
+	if (there)
+		sqlite3_bind_int64(statement, at, value);
+	else
+		sqlite3_bind_null(statement, at);
+}
+
 /* Text that may be NULL, as a C string. */
 static inline const char *fr_db_text(sqlite3_stmt *statement, int column)
 {

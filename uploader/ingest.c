@@ -8,18 +8,18 @@
 #include <string.h>
 
 #include "recorder/core/testpoint.h"
+#include "uploader/event_rows.h"
 #include "uploader/ledger.h"
 #include "uploader/witness.h"
 
 #define PROCESS_CACHE 256
 
-enum statement { SEGMENT_PUT, EVENT_PUT, STALE_PUT, ANCHOR_PUT, SESSION_PUT, EXTENT_PUT, CLAIM_PUT, KIND_PUT, PROCESS_PUT,
+enum statement { SEGMENT_PUT, STALE_PUT, ANCHOR_PUT, SESSION_PUT, EXTENT_PUT, CLAIM_PUT, KIND_PUT, PROCESS_PUT,
 		 STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[SEGMENT_PUT] = "INSERT INTO segment (name, size, mtime_ns, ring, part, reason, salvaged_real_ns, closed_ns, first_ns,"
 			" last_ns, records, source, error, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[EVENT_PUT] = "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[STALE_PUT] = "INSERT OR IGNORE INTO stale VALUES (?)",
 	[ANCHOR_PUT] = "INSERT OR IGNORE INTO anchor (boot, boot_ns, segment, real_ns) VALUES (?, ?, ?, ?)",
 	[SESSION_PUT] = "INSERT OR IGNORE INTO session (segment, number, begin_ns, end_ns, provider, guid, name)"
@@ -43,6 +43,7 @@ struct fr_ingest {
 	struct fr_intern intern;
 	struct fr_index *index;
 	sqlite3_stmt *statement[STATEMENTS];
+	struct fr_event_rows rows;
 	struct kind *kind; /* by event id; 65536 */
 	/* of the segment being read */
 	struct fr_image *image;
@@ -71,6 +72,8 @@ int fr_ingest_new(struct fr_index *index, struct fr_ingest **ret_ingest)
 		r = -ENOMEM;
 	for (unsigned i = 0; i < STATEMENTS && !r; i++)
 		r = fr_db_prepare(index, sql[i], &ingest->statement[i]);
+	if (!r)
+		r = fr_event_rows_init(&ingest->rows, index);
 	if (r < 0) {
 		fr_ingest_free(ingest);
 		return r;
@@ -84,6 +87,7 @@ void fr_ingest_free(struct fr_ingest *ingest)
 	if (!ingest)
 		return;
 	fr_intern_done(&ingest->intern);
+	fr_event_rows_done(&ingest->rows);
 	for (unsigned i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(ingest->statement[i]);
 	free(ingest->kind);
@@ -144,14 +148,6 @@ static int64_t whose(struct fr_ingest *ingest, const struct fr_record *record, u
 	snprintf(ingest->seen[slot].comm, sizeof(ingest->seen[slot].comm), "%s", event.comm);
 	ingest->seen[slot].id = id;
 	return id;
-}
-
-static void bind_or_null(sqlite3_stmt *statement, int at, int64_t value, bool there)
-{
-	if (there)
-		sqlite3_bind_int64(statement, at, value);
-	else
-		sqlite3_bind_null(statement, at);
 }
 
 /* What the event says of a death, if it says it of a process that was not met otherwise. */
@@ -220,11 +216,9 @@ static int thread_of(struct fr_ingest *ingest, struct lane_state *lane, const st
 static int put_event(struct fr_ingest *ingest, struct lane_state *lane, const struct fr_record *record,
 		     struct fr_index_stats *stats)
 {
-	sqlite3_stmt *put = ingest->statement[EVENT_PUT];
 	struct kind *kind = &ingest->kind[record->event];
 	uint64_t time = record->time_ns > INT64_MAX ? INT64_MAX : record->time_ns, lag = 0;
-	uint32_t tid = record->tid;
-	int64_t id, process = 0;
+	struct fr_event_row row = { .boot = ingest->boot, .tid = record->tid, .record = record };
 	int r;
 
 	if (!kind->descriptor) {
@@ -242,37 +236,23 @@ static int put_event(struct fr_ingest *ingest, struct lane_state *lane, const st
 	if (r < 0)
 		return r;
 	if (ingest->super->kind != FRM_KIND_PROCESS) {
-		process = whose(ingest, record, &tid);
-		if (process < 0)
-			return (int)process;
+		row.process = whose(ingest, record, &row.tid);
+		if (row.process < 0)
+			return (int)row.process;
 	}
 	if (time < lane->time)
 		lag = lane->time - time;
 	lane->time = time + lag;
-	id = lane->stream << 32 | (int64_t)(record->seq & UINT32_MAX);
-
-	sqlite3_bind_int64(put, 1, id);
-	sqlite3_bind_int64(put, 2, ingest->boot);
-	sqlite3_bind_int64(put, 3, (int64_t)(time + lag));
-	sqlite3_bind_int64(put, 4, kind->descriptor);
-	bind_or_null(put, 5, tid, tid);
-	bind_or_null(put, 6, record->cpu, record->cpu != FRM_CPU_NONE);
-	bind_or_null(put, 7, record->session, record->session);
-	bind_or_null(put, 8, lane->thread, lane->thread);
-	bind_or_null(put, 9, process, process);
-	bind_or_null(put, 10, record->flags, record->flags);
-	bind_or_null(put, 11, (int64_t)lag, lag);
-	sqlite3_bind_blob(put, 12, record->payload_size ? (const void *)record->payload : "", (int)record->payload_size,
-			  SQLITE_STATIC);
-	r = fr_db_run(put);
+	row.id = lane->stream << 32 | (int64_t)(record->seq & UINT32_MAX);
+	row.time = (int64_t)(time + lag);
+	row.descriptor = kind->descriptor;
+	row.thread = lane->thread;
+	row.lag = (int64_t)lag;
+	kind->events++;
+	r = fr_event_rows_add(&ingest->rows, &row, stats);
 	if (r < 0)
 		return r;
-	kind->events++;
-	if (sqlite3_changes(ingest->index->db))
-		stats->events++;
-	else
-		stats->duplicates++;
-	return kind->witness ? put_witness(ingest, kind->witness, record, id, process) : 0;
+	return kind->witness ? put_witness(ingest, kind->witness, record, row.id, row.process) : 0;
 }
 
 static int put_claim(struct fr_ingest *ingest, int64_t lane, int cause, int64_t first, uint64_t count)
@@ -395,7 +375,7 @@ static int put_clocks_and_sessions(struct fr_ingest *ingest)
 		sqlite3_bind_int64(put, 2, session->number);
 		sqlite3_bind_int64(put, 3, fr_db_clamp(session->begin_ns));
 		sqlite3_bind_int64(put, 4, fr_db_clamp(session->end_ns));
-		bind_or_null(put, 5, id, id);
+		fr_db_bind_or_null(put, 5, id, id);
 		if (memcmp(session->guid, none, 16))
 			sqlite3_bind_blob(put, 6, session->guid, 16, SQLITE_STATIC);
 		else
@@ -487,6 +467,8 @@ static int ingest_image(struct fr_ingest *ingest, struct fr_index_stats *stats)
 	for (uint32_t lane = 0; lane < fr_image_lane_count(ingest->image) && !r; lane++)
 		r = ingest_lane(ingest, lane, stats);
 	if (!r)
+		r = fr_event_rows_flush(&ingest->rows, stats);
+	if (!r)
 		r = put_clocks_and_sessions(ingest);
 	if (!r)
 		r = put_losses_and_kinds(ingest);
@@ -503,6 +485,7 @@ static int begin_segment(struct fr_ingest *ingest)
 	memset(ingest->seen, 0, sizeof(ingest->seen));
 	ingest->first_ns = UINT64_MAX;
 	ingest->last_ns = ingest->records = 0;
+	ingest->rows.count = 0; /* of one that failed */
 	return fr_db_int(ingest->index, "SELECT ifnull(max(id), 0) + 1 FROM segment", &ingest->segment);
 }
 
