@@ -32,23 +32,41 @@ static __always_inline int signal_code(struct kernel_siginfo *info, const int ty
 	return FR_READ(typed, info, si_code);
 }
 
-/* What the target does on the signal: 0 default, 1 ignore, else a function. */
+#define ONE_OF_8(first, X)                                                                            \
+	X(first) X((first) + 1) X((first) + 2) X((first) + 3)                                          \
+	X((first) + 4) X((first) + 5) X((first) + 6) X((first) + 7)
+#define HANDLER(number)                                                                            \
+	case number:                                                                               \
+		return (__u64)sighand->action[(number) - 1].sa.sa_handler;
+
+/*
+ * What the target does on the signal: 0 default, 1 ignore, else a function. A plain load needs an
+ * index that is spelled out as a number.
+ */
 static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig, const int typed)
 {
 	struct sighand_struct *sighand = FR_READ(typed, task, sighand);
 	void *at = __builtin_preserve_access_index(&sighand->action);
-	void *handler = 0;
-	__u64 index = sig - 1;
+	__u64 handler = 0, index = sig - 1;
 
 	if (!sighand)
 		return 0;
+	if (typed) {
+		switch (sig) {
+			ONE_OF_8(1, HANDLER)
+			ONE_OF_8(9, HANDLER)
+			ONE_OF_8(17, HANDLER)
+			ONE_OF_8(25, HANDLER)
+		}
+	}
 	barrier_var(index); /* or the compiler drops the mask, which Linux 6.1 needs to see that it is no -1 */
 	index &= 63;
 	at += index * bpf_core_type_size(struct k_sigaction);
 	at += bpf_core_field_offset(struct k_sigaction, sa) +
 	      bpf_core_field_offset(struct sigaction, sa_handler);
 	bpf_probe_read_kernel(&handler, sizeof(handler), at);
-	return (__u64)handler;
+	barrier_var(handler); /* or it is loaded together with those above: the verifier wants one kind of pointer */
+	return handler;
 }
 
 /* args: int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result */
@@ -58,11 +76,15 @@ FR_PROBE(sig_generate, signal_generate)
 	struct task_struct *task = (struct task_struct *)ctx[2];
 	struct fr_kevent_sig_generate *e;
 	__u64 handler;
+	int always;
 
 	if (sig < 1 || sig > 64 || (int)ctx[4] == TRACE_SIGNAL_IGNORED)
 		return 0;
+	always = (knobs.signals_always & BIT(sig)) != 0;
+	if (!always && DEFAULT_HARMLESS & BIT(sig)) /* SIGCHLD, the commonest, is looked at no further */
+		return 0;
 	handler = signal_handler(task, sig, typed);
-	if (!(knobs.signals_always & BIT(sig)) && (handler || (DEFAULT_HARMLESS & BIT(sig))))
+	if (!always && handler)
 		return 0;
 
 	e = FR_RESERVE(SIG_GENERATE, sig_generate, 0);

@@ -18,7 +18,7 @@
 #define MEASURE_EACH   20 /* looks: for one of so many the kernel times the programs, which costs the tasks that it traces */
 #define PAUSED_LOOK_MS 2
 #define PAUSED_FILL    12 /* percent of the kernel's buffer that a pause may fill */
-#define WAKEUP_BYTES   (64u << 10)
+#define WAKEUP_BYTES   (256u << 10) /* awake, the reader takes cache lines from who records */
 #define BURST	       4096
 #define IN_USE_WAIT_MS 1000
 #define RETRY_MS       30000

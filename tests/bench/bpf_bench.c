@@ -122,11 +122,11 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-/* As flightrecd has it: the reader is woken for 64 KiB. */
+/* As flightrecd has it: the reader is woken for 256 KiB. */
 static uint64_t with_ours(double *ret_quiet, double *ret_urgent)
 {
 	static const char *const events[] = { "sig.generate" };
-	struct fr_bpf_options options = { .size = sizeof(options), .pin_dir = "", .wakeup_bytes = 64u << 10,
+	struct fr_bpf_options options = { .size = sizeof(options), .pin_dir = "", .wakeup_bytes = 256u << 10,
 					  .events = events, .event_count = 1 };
 	struct fr_kevent_count count = { 0 };
 	struct fr_bpf_probe probe;
