@@ -4,7 +4,8 @@
  *
  *	index_bench DIR [recover|show|both|dead|made] [FLIGHTREC]
  *
- * recover  a ring with 1 M events of an application (two u64 and a 40-byte string, four lanes) is salvaged and indexed
+ * recover  a ring with 1 M events of an application (two u64 and a 40-byte string, four lanes) is salvaged and indexed; then
+ *	    the floor: SQLite alone puts the same rows into a database with that table and index, by one prepared INSERT
  * show     ten such rings, 10 M events spread over 24 h; then the newest 1,000, and one minute out of the middle,
  *	    are asked for with an index just opened, rendered as text. FLIGHTREC: also through the command, as a user waits for it
  * dead     leaves eight lapped rings of 2 MiB whose writers are gone, for others to recover
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +116,7 @@ static void make_ring(uint64_t ring_size, uint32_t pid, uint64_t events, uint64_
 
 static void empty(void)
 {
-	if (chdir(state) < 0 || system("rm -rf rings spool index.db* index.lock") != 0)
+	if (chdir(state) < 0 || system("rm -rf rings spool index.db* index.lock floor.db*") != 0)
 		die("rm", EIO);
 }
 
@@ -162,6 +164,100 @@ static uint64_t index_bytes(void)
 	return bytes + (stat(path, &st) == 0 ? (uint64_t)st.st_size : 0);
 }
 
+/* What differs from one row of table event to the next. */
+struct row {
+	int64_t id, time, tid, cpu, thread;
+	int size;
+	unsigned char payload[64];
+};
+
+static void sql(sqlite3 *db, const char *text)
+{
+	char *why = NULL;
+
+	if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK) {
+		fprintf(stderr, "index_bench: %s: %s\n", text, why ? why : "no memory");
+		exit(1);
+	}
+}
+
+static sqlite3 *open_db(const char *name)
+{
+	char path[FR_PATH_MAX];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/%s", state, name);
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		die(path, EIO);
+	return db;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *text)
+{
+	sqlite3_stmt *statement;
+
+	if (sqlite3_prepare_v2(db, text, -1, &statement, NULL) != SQLITE_OK) {
+		fprintf(stderr, "index_bench: %s: %s\n", text, sqlite3_errmsg(db));
+		exit(1);
+	}
+	return statement;
+}
+
+/* The rows of the index, in the order in which it got them. */
+static struct row *read_rows(uint64_t events)
+{
+	struct row *rows = calloc(events, sizeof(*rows));
+	sqlite3 *db = open_db("index.db");
+	sqlite3_stmt *get = prepare(db, "SELECT id, time, tid, cpu, thread, payload FROM event ORDER BY id");
+	uint64_t i = 0;
+
+	if (!rows)
+		die("rows", ENOMEM);
+	for (; i < events && sqlite3_step(get) == SQLITE_ROW; i++) {
+		rows[i] = (struct row){ .id = sqlite3_column_int64(get, 0), .time = sqlite3_column_int64(get, 1),
+					.tid = sqlite3_column_int64(get, 2), .cpu = sqlite3_column_int64(get, 3),
+					.thread = sqlite3_column_int64(get, 4), .size = sqlite3_column_bytes(get, 5) };
+		if (rows[i].size > (int)sizeof(rows[i].payload))
+			die("payload", E2BIG);
+		memcpy(rows[i].payload, sqlite3_column_blob(get, 5), (size_t)rows[i].size);
+	}
+	if (i != events)
+		die("rows", ENODATA);
+	sqlite3_finalize(get);
+	sqlite3_close(db);
+	return rows;
+}
+
+/* Seconds that SQLite alone takes for the rows, with the settings of the index, until they lie in the database's own file. */
+static double floor_s(uint64_t events)
+{
+	struct row *rows = read_rows(events);
+	double begun = now();
+	sqlite3 *db = open_db("floor.db");
+	sqlite3_stmt *put;
+
+	sql(db, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;"
+		"CREATE TABLE event (id INTEGER PRIMARY KEY, boot, time, descriptor, tid, cpu, session, thread, process, flags, lag,"
+		" payload); CREATE INDEX by_time ON event (boot, time); BEGIN");
+	put = prepare(db, "INSERT INTO event VALUES (?, 1, ?, 1, ?, ?, NULL, ?, NULL, NULL, NULL, ?)");
+	for (uint64_t i = 0; i < events; i++) {
+		sqlite3_bind_int64(put, 1, rows[i].id);
+		sqlite3_bind_int64(put, 2, rows[i].time);
+		sqlite3_bind_int64(put, 3, rows[i].tid);
+		sqlite3_bind_int64(put, 4, rows[i].cpu);
+		sqlite3_bind_int64(put, 5, rows[i].thread);
+		sqlite3_bind_blob(put, 6, rows[i].payload, rows[i].size, SQLITE_STATIC);
+		if (sqlite3_step(put) != SQLITE_DONE)
+			die("floor.db", EIO);
+		sqlite3_reset(put);
+	}
+	sqlite3_finalize(put);
+	sql(db, "COMMIT");
+	sqlite3_close(db);
+	free(rows);
+	return now() - begun;
+}
+
 static void bench_recover(uint64_t events)
 {
 	struct fr_index_stats stats;
@@ -177,9 +273,9 @@ static void bench_recover(uint64_t events)
 	index = index_all(&stats);
 	used = cpu() - used;
 	printf("{\"bench\":\"recover+index\",\"events\":%" PRIu64 ",\"indexed\":%" PRIu64 ",\"recover_s\":%.3f,\"index_s\":%.3f,\"cpu_s\":%.3f,"
-	       "\"events_per_s\":%.0f,\"bytes_per_event\":%.1f}\n",
+	       "\"events_per_s\":%.0f,\"bytes_per_event\":%.1f,\"floor_s\":%.3f}\n",
 	       events, stats.events, salvage, index, used, (double)stats.events / (salvage + index),
-	       (double)index_bytes() / (double)stats.events);
+	       (double)index_bytes() / (double)stats.events, floor_s(events));
 	fflush(stdout);
 }
 

@@ -71,8 +71,8 @@ figure() {
 		return
 	done
 	(($#)) || return
-	read -r median min max < <(printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 }
-		END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }')
+	read -r median min max <<<"$(printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 }
+		END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }')"
 	if [[ -n $bar ]]; then
 		met=$(awk -v m="$median" -v op="${bar% *}" -v b="${bar#* }" \
 			'BEGIN { print (op == "<=" ? m <= b : op == "<" ? m < b : m >= b) ? "true" : "false" }')
