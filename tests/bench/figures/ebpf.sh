@@ -6,13 +6,14 @@ bench_ebpf() {
 	local line none=() empty=() quiet=() urgent=() dropped=0
 	[[ -x $bench/bpf_bench ]] || return
 	((EUID == 0)) || { echo "bench: eBPF needs root: its figures are left out" >&2; return; }
+	"$bench/bpf_bench" cost >"$scratch/cost"
 	while read -r line; do
 		none+=("$(value_of none_ns "$line")")
 		empty+=("$(value_of empty_ns "$line")")
 		quiet+=("$(value_of quiet_ns "$line")")
 		urgent+=("$(value_of urgent_ns "$line")")
 		dropped=$((dropped + $(value_of dropped "$line")))
-	done < <("$bench/bpf_bench" cost)
+	done <"$scratch/cost"
 	((${#quiet[@]} && dropped == 0)) || { echo "bench: eBPF's cost is left out: $dropped events were dropped" >&2; return; }
 	figure 'kill(), no eBPF' ns/call 'bpf_bench cost' '' "${none[@]}"
 	figure 'kill(), empty eBPF program' ns/call 'bpf_bench cost' '' "${empty[@]}"

@@ -5,6 +5,10 @@
 bench_index() {
 	local line last=() minute=() rate=() size=() over=() command_last=()
 	[[ -x $bench/index_bench ]] || return
+	{
+		for ((i = 0; i < 3; i++)); do "$bench/index_bench" "$scratch/index" recover; done
+		"$bench/index_bench" "$scratch/index" show "$(realpath "$O/flightrec")"
+	} >"$scratch/indexed"
 	while read -r line; do
 		case $line in
 		*'"recover+index"'*)
@@ -17,8 +21,7 @@ bench_index() {
 		*'"one minute'*) minute+=("$(value_of ms "$line")") ;;
 		*'"command, last 1,000'*) command_last+=("$(value_of ms "$line")") ;;
 		esac
-	done < <(for ((i = 0; i < 3; i++)); do "$bench/index_bench" "$scratch/index" recover; done
-		"$bench/index_bench" "$scratch/index" show "$(realpath "$O/flightrec")")
+	done <"$scratch/indexed"
 	figure 'recover + index, 1 M events' events/s 'index_bench DIR recover' '>= 400000' "${rate[@]}"
 	figure 'recover + index / SQLite alone' times 'index_bench DIR recover' '' "${over[@]}"
 	figure 'index, payload of 64 bytes and all' B/event 'index_bench DIR recover' '<= 120' "${size[@]}"

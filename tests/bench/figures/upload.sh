@@ -50,6 +50,7 @@ bench_upload() {
 	local line
 	[[ -x $bench/upload_bench && -x $O/flightrec-collector ]] || return
 	machine_life || { echo 'bench: no demo here: the upload is left out' >&2; return; }
+	"$bench/upload_bench" "$life/state" >"$scratch/levels"
 	while read -r line; do
 		case $line in
 		*'"level":1,'* | *'"level":3,'* | *'"level":6,'* | *'"level":9,'* | *'"level":12,'* | *'"level":16,'* | *'"level":19,'*)
@@ -62,7 +63,7 @@ bench_upload() {
 			figure "the same, with a dictionary" B/event 'upload_bench STATE' '' "$(value_of bytes_per_event "$line")"
 			;;
 		esac
-	done < <("$bench/upload_bench" "$life/state")
+	done <"$scratch/levels"
 	line=$(upload_of "$life/state")
 	figure "upload of a machine's life" B/event 'flightrec upload' '<= 12' "$(awk -v b="$(value_of bytes "$line")" -v e="$(value_of events "$line")" \
 		'BEGIN { if (e) print b / e }')"
