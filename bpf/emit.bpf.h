@@ -82,7 +82,7 @@ static __always_inline void begin(struct fr_kevent *head, __u16 event, __u16 siz
 
 /*
  * Whether so much waits that the reader should be woken. To ask the buffer takes the reader's cache
- * line from it: where so few events make no difference, one in eight of this CPU's asks.
+ * line from it: where so few events make no difference, one in eight of a kind and CPU asks.
  */
 static __always_inline int enough_waits(const struct fr_kevent *head, const struct fr_kevent_count *c)
 {

@@ -14,7 +14,7 @@ struct fr_bpf_knobs {
 	/* bit n - 1: signal n's delivery is recorded when the kernel raised it */
 	uint64_t signals_fault;
 	uint32_t page_kib;
-	uint32_t wakeup_bytes;	 /* so much waiting wakes the reader */
+	uint32_t wakeup_bytes;	 /* so much waiting wakes the reader, soon */
 	uint32_t boot_clock;	 /* 1: bpf_ktime_get_boot_ns() is there */
 	uint32_t reserved;
 };

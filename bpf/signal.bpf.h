@@ -32,7 +32,7 @@ static __always_inline int signal_code(struct kernel_siginfo *info, const int ty
 	return FR_READ(typed, info, si_code);
 }
 
-#define ONE_OF_8(first, X)                                                                            \
+#define EIGHT_FROM(first, X)                                                                          \
 	X(first) X((first) + 1) X((first) + 2) X((first) + 3)                                          \
 	X((first) + 4) X((first) + 5) X((first) + 6) X((first) + 7)
 #define HANDLER(number)                                                                            \
@@ -53,10 +53,10 @@ static __always_inline __u64 signal_handler(struct task_struct *task, __u32 sig,
 		return 0;
 	if (typed) {
 		switch (sig) {
-			ONE_OF_8(1, HANDLER)
-			ONE_OF_8(9, HANDLER)
-			ONE_OF_8(17, HANDLER)
-			ONE_OF_8(25, HANDLER)
+			EIGHT_FROM(1, HANDLER)
+			EIGHT_FROM(9, HANDLER)
+			EIGHT_FROM(17, HANDLER)
+			EIGHT_FROM(25, HANDLER)
 		}
 	}
 	barrier_var(index); /* or the compiler drops the mask, which Linux 6.1 needs to see that it is no -1 */

@@ -23,7 +23,7 @@ void fr_event_rows_done(struct fr_event_rows *rows)
 	sqlite3_finalize(rows->many);
 }
 
-static void bind(sqlite3_stmt *put, int nth, const struct fr_event_row *row)
+static void bind_row(sqlite3_stmt *put, int nth, const struct fr_event_row *row)
 {
 	const struct fr_record *record = row->record;
 	int at = nth * COLUMNS;
@@ -49,7 +49,7 @@ static int put(struct fr_event_rows *rows, sqlite3_stmt *statement, size_t first
 	int r, new;
 
 	for (int i = 0; i < count; i++)
-		bind(statement, i, &rows->waiting[first + (size_t)i]);
+		bind_row(statement, i, &rows->waiting[first + (size_t)i]);
 	r = fr_db_run(statement);
 	if (r < 0)
 		return r;

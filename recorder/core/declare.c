@@ -21,9 +21,9 @@ struct entry {
 	uint32_t size;
 	bool overflow;
 	union {
-		struct frm_desc desc;
-		uint8_t bytes[ENTRY_MAX];
 		uint64_t words[ENTRY_MAX / 8]; /* zero behind the size */
+		uint8_t bytes[ENTRY_MAX];
+		struct frm_desc desc;
 	};
 };
 
@@ -80,8 +80,11 @@ static int refuse(struct fr_ring *ring, int error)
 	return error;
 }
 
-/* The id of the entry of that type that differs from `entry` by nothing else; it stands at `id_at`. -ENOENT: none. */
-static int find(const struct fr_ring *ring, struct entry *entry, uint16_t type, size_t id_at)
+/*
+ * The id of the entry of that type that differs from `entry` by nothing else; it stands at `id_at`. -ENOENT: none.
+ * Changes the entry's id and head. Who put what is found may not have told of it yet (I20): it is told of here, too.
+ */
+static int find(struct fr_ring *ring, struct entry *entry, uint16_t type, size_t id_at)
 {
 	const uint64_t *log = (const uint64_t *)ring->meta[0]->log;
 	uint32_t used = fr_load_relaxed(&ring->log_used), words = fr_record_span(entry->size) / 8;
@@ -93,18 +96,22 @@ static int find(const struct fr_ring *ring, struct entry *entry, uint16_t type, 
 			uint64_t word;
 			struct frm_desc desc;
 			frm_le16 quarters[4];
-		} head = { fr_load_relaxed(at) }, with_id = { fr_load_relaxed(at + id_at / 8) };
-		frm_le16 id = with_id.quarters[id_at % 8 / 2];
+		} seen = { fr_load_relaxed(at) };
 		uint32_t equal = 0;
+		frm_le16 id;
 
-		if (head.desc.type != type || head.desc.size != entry->size)
+		if (seen.desc.type != type || seen.desc.size != entry->size)
 			continue;
+		seen.word = fr_load_relaxed(at + id_at / 8);
+		id = seen.quarters[id_at % 8 / 2];
 		memcpy(entry->bytes + id_at, &id, sizeof(id));
 		sign(ring, entry, type);
 		while (equal < words && fr_load_relaxed(at + equal) == entry->words[equal])
 			equal++;
-		if (equal == words)
+		if (equal == words) {
+			fr_ring_changed(ring);
 			return id;
+		}
 	}
 	return -ENOENT;
 }

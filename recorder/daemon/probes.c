@@ -14,7 +14,7 @@
 #include "recorder/core/host.h"
 #include "recorder/daemon/daemon.h"
 
-#define LOOK_MS	       1000 /* events that are not urgent wait so long at most */
+#define LOOK_MS	       1000 /* drops are told, and the programs' time */
 #define MEASURE_EACH   20 /* looks: for one of so many the kernel times the programs, which costs the tasks that it traces */
 #define PAUSED_LOOK_MS 2
 #define PAUSED_FILL    12 /* percent of the kernel's buffer that a pause may fill */

@@ -8,9 +8,10 @@
  *
  * The event is sig.generate: a process sends itself a SIGTERM that it blocks. Once one is pending,
  * others are recorded, too, but nobody is woken for them at once ("quiet"); with the pending one
- * taken back each time, the reader is woken ("urgent"). Empty program, none and ours take turns; a
- * burst fits into the buffer, which is read meanwhile on another CPU, so that no event is cheap
- * because it was dropped. One JSON object a line.
+ * taken back each time, the reader is woken ("urgent"). Empty program, none and ours take turns. A
+ * burst is about what wakes the reader, which empties the buffer on another CPU between two: quiet
+ * events are those of a reader that sleeps, and none is cheap because it was dropped. What they take
+ * while it is at work, the load tells. One JSON object a line.
  */
 #include <errno.h>
 #include <poll.h>

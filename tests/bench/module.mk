@@ -6,7 +6,7 @@ $(eval $(call program,tests/bench/bench_floor,tests/bench/bench_floor.c,fr_core,
 $(eval $(call program,tests/bench/bench_latency,tests/bench/bench_latency.c,flightrec,))
 BENCHES += $(O)/tests/bench/bench_event $(O)/tests/bench/bench_floor $(O)/tests/bench/bench_latency
 # a loop of four instructions takes twice as long where it lies across two lines of the cache
-$(O)/tests/bench/bench_event.o: CFLAGS += -falign-loops=64
+$(O)/tests/bench/bench_event.o $(O)/tests/bench/bench_floor.o $(O)/tests/bench/bench_lttng.o: CFLAGS += -falign-loops=64
 BENCHES += $(O)/tests/daemon/client # whom the daemon's memory is measured with
 
 ifeq ($(call has,sqlite3),yes)

@@ -137,6 +137,7 @@ TEST(test_equal_declarations_share_an_id)
 	static const uint8_t guid[16] = { 9 }, other[16] = { 8 };
 	static const struct fr_field_spec fields[] = { { FRM_U8, "a", "B" }, { FRM_STR, "b", NULL } };
 	struct unit_ring u;
+	uint32_t changes;
 	int first;
 
 	unit_ring_make(&u, FRM_RING_MIN, 2, FRM_POLICY_OVERWRITE);
@@ -144,7 +145,9 @@ TEST(test_equal_declarations_share_an_id)
 	assert_int_equal(fr_ring_declare_provider(&u.ring, guid, "p", 1, 0), first);
 	assert_int_not_equal(fr_ring_declare_provider(&u.ring, other, "p", 1, 0), first);
 	first = fr_ring_declare_event(&u.ring, 0, "e", 3, 5, fields, 2);
+	changes = u.ring.changes;
 	assert_int_equal(fr_ring_declare_event(&u.ring, 0, "e", 3, 5, fields, 2), first);
+	assert_true(u.ring.changes != changes); /* I20: who put it may be dead before it told of it */
 	assert_int_not_equal(fr_ring_declare_event(&u.ring, 0, "e", 3, 5, fields, 1), first);
 	assert_int_not_equal(fr_ring_declare_event(&u.ring, 0, "e", 2, 5, fields, 2), first);
 	unit_ring_free(&u);

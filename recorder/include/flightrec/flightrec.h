@@ -179,7 +179,7 @@ static inline int flightrec_wants(const struct flightrec_provider *provider, int
 {
 	uint64_t gate = *provider->gate;
 
-	return FLIGHTREC_UNLIKELY(FLIGHTREC_GATE_OPEN(gate, level, keywords));
+	return FLIGHTREC_UNLIKELY(FLIGHTREC_GATE_OPEN(gate, level, keywords)) != 0;
 }
 
 /* Space in the ring between reserve and commit. Private. */
