@@ -520,7 +520,7 @@ static bool has_journal(const char *path)
 
 	for (size_t i = 0; i < JOURNALS; i++) {
 		snprintf(name, sizeof(name), "%s%s", path, journals[i]);
-		if (stat(name, &st) == 0 && st.st_size)
+		if (stat(name, &st) == 0 ? st.st_size > 0 : errno != ENOENT)
 			return true;
 	}
 	return false;

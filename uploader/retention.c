@@ -239,6 +239,8 @@ static int measure(struct fr_index *index, uint64_t *ret_bytes)
 		snprintf(path, sizeof(path), "%s/%s", index->state, files[i]);
 		if (stat(path, &st) == 0)
 			bytes += (uint64_t)st.st_blocks * 512;
+		else if (errno != ENOENT)
+			return -errno;
 	}
 	r = fr_index_files_list(index->state, &list);
 	for (size_t i = 0; i < list.count; i++)
