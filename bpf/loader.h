@@ -40,7 +40,7 @@ struct fr_bpf_options {
 	size_t size;		 /* sizeof(struct fr_bpf_options) */
 	const char *pin_dir;	 /* NULL: FR_BPF_PIN_DIR; "": no pins */
 	uint32_t ringbuf_bytes; /* rounded up to a power of two; 0: FR_BPF_RINGBUF_BYTES */
-	/* so much waiting wakes the reader, or a few events more; 0: an eighth of the ring buffer; 1: each event */
+	/* so much waiting wakes the reader, or a few events more do; 0: an eighth of the ring buffer; 1: each event */
 	uint32_t wakeup_bytes;
 	/* names ("proc.exec") of those to have; NULL: those that are on by default */
 	const char *const *events;

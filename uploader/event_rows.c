@@ -7,6 +7,7 @@
 #define ROWS_4	ROW ", " ROW ", " ROW ", " ROW
 #define ROWS_16 ROWS_4 ", " ROWS_4 ", " ROWS_4 ", " ROWS_4
 #define PUT	"INSERT OR IGNORE INTO event VALUES "
+_Static_assert(FR_EVENT_ROWS == 2 * 16, "what `many` takes");
 
 int fr_event_rows_init(struct fr_event_rows *rows, struct fr_index *index)
 {

@@ -7,7 +7,7 @@
  * through the log first. Two threads that declare the same thing at the same instant get two ids; both decode.
  *
  * The log is written and searched by atomic words of 8 bytes, because others append meanwhile. Their order does not
- * matter: an entry that is found equals, checksum included, what is looked for, in every word.
+ * matter to who searches: an entry that is found equals, checksum included, what is looked for, in every word.
  */
 #include <string.h>
 

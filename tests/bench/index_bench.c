@@ -228,7 +228,7 @@ static struct row *read_rows(uint64_t events)
 	return rows;
 }
 
-#define AT_ONCE 32
+#define AT_ONCE 32 /* as FR_EVENT_ROWS in uploader/event_rows.h */
 
 /* Seconds that SQLite alone takes for the rows, with the settings of the index, until they lie in the database's own file. */
 static double floor_s(uint64_t events)

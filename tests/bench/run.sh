@@ -5,7 +5,8 @@
 #
 # GROUP is a file of figures/, default all of them. It defines bench_GROUP, which calls figure() for each figure that can be measured
 # here, and may use: $bench (the built programs), $O, $scratch (a directory on the disk of the build), $runs, at_end, value_of, ratios,
-# differences. Peer and floor of a figure are measured in the same run.
+# differences. Peer and floor of a figure are measured in the same run. What a program prints goes through a file: in a run as long as
+# this, bash has been seen to lose a process substitution, and with it the figure, without an error.
 # shellcheck disable=SC2034,SC2317 # what is defined here is used by figures/
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
