@@ -9,7 +9,8 @@
 
 #include "uploader/db.h"
 
-#define FR_EVENT_ROWS 32 /* by one statement */
+#define FR_EVENT_ROWS	 32 /* by one statement */
+#define FR_EVENT_NUMBERS 11 /* columns of a row before its payload */
 
 struct fr_event_row {
 	int64_t id, boot, time, descriptor;
@@ -21,6 +22,7 @@ struct fr_event_row {
 struct fr_event_rows {
 	struct fr_index *index;
 	sqlite3_stmt *one, *many;
+	int64_t in_one[1][FR_EVENT_NUMBERS], in_many[FR_EVENT_ROWS][FR_EVENT_NUMBERS]; /* what is bound to them */
 	struct fr_event_row waiting[FR_EVENT_ROWS];
 	size_t count;
 };
