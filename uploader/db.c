@@ -151,11 +151,3 @@ void fr_db_id(sqlite3_stmt *statement, int column, uint8_t id[16])
 	else
 		memset(id, 0, 16);
 }
-
-int fr_db_fold(struct fr_index *index)
-{
-	int64_t busy = 0;
-	int r = fr_db_int(index, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
-
-	return r ? r : busy ? -EBUSY : 0;
-}

@@ -5,8 +5,8 @@
  * Owns: the translation between SQLite and the house (negative errno, cleanup). Only uploader/ includes this.
  *
  * LOCKING. Whoever may change the index holds STATE/index.lock (flock) from open to close: shared, as SQLite itself puts
- * writers in order, one transaction after the other; alone, while a damaged file is moved aside or a rebuilt one takes
- * the place of the old one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
+ * writers in order, one transaction after the other; alone, while a damaged file is moved aside or one that was made
+ * aside takes the place of the old one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
  * what is there after it has begun, since another process may have done the same work meanwhile. What the file holds is
  * trial.h's.
  */
@@ -28,6 +28,8 @@ struct fr_index {
 	char state[FR_PATH_MAX];
 	char path[FR_PATH_MAX];	 /* of the database */
 	char note[256];
+	bool aside;		 /* it is being made, and nobody else sees it */
+	char *order;		 /* SQL that gives it what was put off until all events are in; or NULL */
 	fr_index_at *at;	 /* whom to tell how far an update is, or NULL */
 	void *at_ctx;
 };
@@ -49,11 +51,6 @@ int fr_db_int(struct fr_index *index, const char *sql, int64_t *ret_value); /* f
 
 int fr_db_begin(struct fr_index *index);
 int fr_db_commit(struct fr_index *index);
-/*
- * The whole journal into the file: what is left in it when the file is moved would be lost, and
- * closing does not say so.
- */
-int fr_db_fold(struct fr_index *index);
 void fr_db_rollback(struct fr_index *index); /* does nothing when no transaction is open */
 
 /* Progress of something, by name; 0 when never set. */

@@ -2,10 +2,12 @@
 /*
  * index.c - the life of index.db; see index.h.
  *
- * REBUILD makes index.db.new beside the old one, closes it (which leaves no journal behind), removes
- * the old one's journals (before them the old one, if they hold anything), syncs the directory and
- * renames; all under the lock. A crash leaves the old index, none, or the new one,
- * never a mixture. A reader keeps the file it opened.
+ * MADE ASIDE. An index that is made from nothing is made as index.db.new, under the lock, and takes the
+ * place of index.db when it is whole (db_files.h). As nobody sees it before and a crash takes all of it, it
+ * needs no journal; and where that is worth its memory, its events get their order in time at the end, at once:
+ * together less than half of what they cost one by one. Where the lock can't be had, where there is so much
+ * to read that others would give up waiting, and where the last attempt was killed (the next one must get further),
+ * an index that is there and empty is filled where it is, segment by segment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,16 +22,16 @@
 #include "recorder/core/host.h"
 #include "recorder/core/segment.h"
 #include "recorder/core/testpoint.h"
-#include "uploader/derive.h"
-#include "uploader/evidence.h"
+#include "uploader/db_files.h"
 #include "uploader/index_files.h"
-#include "uploader/ingest.h"
-#include "uploader/marks.h"
-#include "uploader/trial.h"
-#include "uploader/views.h"
+#include "uploader/index_update.h"
 
 #define CACHE_WRITER_KIB 65536
 #define CACHE_READER_KIB 8192
+#define ASIDE		 ".new"
+
+/* Bytes of segments that are taken in while others wait for the lock, and whose times are sorted in memory: seconds, and 40 bytes an event. */
+#define AT_ONCE (128u << 20)
 
 static const char damaged[] = "was damaged: made again from the spool, the old one is index.db.damaged";
 static const char outdated[] = "was of an older version: made again from the spool, the old one is index.db.damaged";
@@ -162,21 +164,22 @@ static int open_reader(struct fr_index *index)
 /* Opens for writing. -EUCLEAN: move it aside; -ENODATA: it has to be made, which needs the lock for oneself (`alone`). */
 static int open_writer(struct fr_index *index, bool alone)
 {
+	const char *journal = index->aside ? "OFF" : "WAL", *sync = index->aside ? "OFF" : "NORMAL";
 	char pragma[256];
 	int64_t mode;
 	int r = open_db(index, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? -EIO : r; /* SQLite could not make it, and does not say why */
 	sqlite3_busy_timeout(index->db, FR_INDEX_BUSY_MS);
 	r = check_version(index);
 	if (r < 0 && (r != -ENODATA || !alone))
 		return r;
 	/* spool/ is the truth: NORMAL keeps the index whole over a power cut, if perhaps a little behind */
 	snprintf(pragma, sizeof(pragma),
-		 "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA cache_size=-%d; PRAGMA secure_delete=0;"
+		 "PRAGMA journal_mode=%s; PRAGMA synchronous=%s; PRAGMA cache_size=-%d; PRAGMA secure_delete=0;"
 		 "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY",
-		 index->flags & FR_INDEX_REBUILD ? "OFF" : "NORMAL", CACHE_WRITER_KIB);
+		 journal, sync, CACHE_WRITER_KIB);
 	if (r == -ENODATA) {
 		(void)!chmod(index->path, fr_path_file_mode(index->state)); /* its journals take after it */
 		r = fr_db_exec(index, "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL");
@@ -197,28 +200,6 @@ static int open_writer(struct fr_index *index, bool alone)
 	return r;
 }
 
-/* Beside a database; with something in it, SQLite plays it into whatever lies there under that name. */
-static const char *const journals[] = { "-journal", "-wal" };
-#define JOURNALS (sizeof(journals) / sizeof(*journals))
-
-static void remove_beside(const char *path)
-{
-	char name[FR_PATH_MAX + 32];
-
-	for (size_t i = 0; i < JOURNALS; i++) {
-		snprintf(name, sizeof(name), "%s%s", path, journals[i]);
-		unlink(name);
-	}
-	snprintf(name, sizeof(name), "%s-shm", path);
-	unlink(name);
-}
-
-static void remove_db(const char *path)
-{
-	remove_beside(path);
-	unlink(path);
-}
-
 /* Damaged: kept once for whoever wants to look. Its journal goes, or it would be taken for the new one's. */
 static int set_aside(struct fr_index *index)
 {
@@ -228,43 +209,46 @@ static int set_aside(struct fr_index *index)
 	snprintf(name, sizeof(name), "%s.damaged", index->path);
 	if (rename(index->path, name) < 0 && errno != ENOENT)
 		return -errno;
-	remove_db(index->path);
+	fr_db_remove(index->path);
 	/* a journal that came back would be taken for the new one's, too */
 	return fr_path_sync(index->state);
 }
 
-int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
+static int new_handle(const char *state_dir, unsigned flags, struct fr_index **ret_index)
 {
 	struct fr_index *index = calloc(1, sizeof(*index));
-	int64_t version = 0;
-	bool made = false;
-	int r;
 
 	if (!index)
 		return -ENOMEM;
 	index->lock = -1;
 	index->flags = flags;
 	if (snprintf(index->state, sizeof(index->state), "%s", state_dir) >= (int)sizeof(index->state) ||
-	    snprintf(index->path, sizeof(index->path), "%s/index.db%s", state_dir, flags & FR_INDEX_REBUILD ? ".new" : "") >=
-		    (int)sizeof(index->path)) {
+	    snprintf(index->path, sizeof(index->path), "%s/index.db", state_dir) >= (int)(sizeof(index->path) - strlen(ASIDE))) {
 		free(index);
 		return -ENAMETOOLONG;
 	}
+	*ret_index = index;
+	return 0;
+}
+
+int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
+{
+	struct fr_index *index;
+	int64_t version = 0;
+	int r = new_handle(state_dir, flags, &index);
+
+	if (r < 0)
+		return r;
 	if (flags & FR_INDEX_READ) {
 		r = open_reader(index);
 		goto out;
 	}
 	r = fr_path_make(state_dir, 0750);
 	if (!r)
-		r = take_lock(index, flags & FR_INDEX_REBUILD ? LOCK_EX : LOCK_SH);
+		r = take_lock(index, LOCK_SH);
 	if (r < 0)
 		goto out;
-	made = flags & FR_INDEX_REBUILD;
-	if (made)
-		remove_db(index->path);
-	r = open_writer(index, flags & FR_INDEX_REBUILD);
-	if (r == -ENOENT) /* SQLite could not make it, and does not say why */
-		r = -EIO;
+	r = open_writer(index, false);
 	if (r == -EUCLEAN || r == -ENODATA) {
 		r = take_lock(index, LOCK_EX);
 		close_db(index);
@@ -279,13 +263,9 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 			r = open_writer(index, true);
 		snprintf(index->note, sizeof(index->note), "index.db %s", older ? outdated : damaged);
 	}
-	if (!r && !(flags & FR_INDEX_REBUILD))
+	if (!r)
 		r = take_lock(index, LOCK_SH);
 out:
-	if (r < 0 && made) {
-		close_db(index);
-		remove_db(index->path);
-	}
 	if (r < 0) {
 		fr_index_close(index);
 		return r;
@@ -294,193 +274,129 @@ out:
 	return 0;
 }
 
-/* ------------------------------------------------------------------ update */
-
-/* Rows of segments that are gone from the spool, or are no longer the file that was read. */
-static int find_gone(struct fr_index *index, const struct fr_index_files *files, int64_t **ret_ids,
-		     size_t *ret_count)
-{
-	int64_t *ids = NULL;
-	size_t count = 0, room = 0;
-	FR_STMT find = NULL;
-	int r = fr_db_prepare(index, "SELECT id, name, size, mtime_ns FROM segment ORDER BY id", &find);
-
-	while (!r && (r = fr_db_step(find)) == 1) {
-		const struct fr_index_file *file;
-
-		r = 0;
-		file = fr_index_files_find(files, fr_db_text(find, 1));
-		if (file && file->size == (uint64_t)sqlite3_column_int64(find, 2) &&
-		    file->mtime_ns == (uint64_t)sqlite3_column_int64(find, 3))
-			continue;
-		if (count == room) {
-			int64_t *grown;
-
-			room = room ? room * 2 : 16;
-			grown = realloc(ids, room * sizeof(*grown));
-			if (!grown) {
-				r = -ENOMEM;
-				break;
-			}
-			ids = grown;
-		}
-		ids[count++] = sqlite3_column_int64(find, 0);
-	}
-	*ret_ids = ids;
-	*ret_count = count;
-	return r;
-}
-
-static int forget_gone(struct fr_index *index, const struct fr_index_files *files)
-{
-	int64_t *ids;
-	size_t count;
-	uint64_t events;
-	int r = find_gone(index, files, &ids, &count);
-
-	for (size_t i = 0; i < count && !r; i++) {
-		r = fr_db_begin(index);
-		if (!r)
-			r = fr_ingest_forget(index, ids[i], &events);
-		if (!r)
-			r = fr_db_commit(index);
-	}
-	fr_db_rollback(index);
-	free(ids);
-	return r;
-}
-
-static int is_known(sqlite3_stmt *known, const char *name)
-{
-	int r;
-
-	sqlite3_bind_text(known, 1, name, -1, SQLITE_STATIC);
-	r = fr_db_step(known);
-	sqlite3_reset(known);
-	return r;
-}
-
-static int ingest_one(struct fr_index *index, struct fr_ingest *ingest,
-		      const struct fr_index_file *file, struct fr_index_stats *stats)
-{
-	int r = fr_trial_begin(index, file->name);
-
-	if (r < 0)
-		return r;
-	FR_TESTPOINT("index-read");
-	if (r) {
-		r = fr_ingest_leave_out(ingest, file->name, file->size, file->mtime_ns, "left out: reading it ended the program", stats);
-		snprintf(index->note, sizeof(index->note), "spool/%s is left out of the index: reading it ended the program", file->name);
-	} else {
-		r = fr_ingest_segment(ingest, file->name, file->size, file->mtime_ns, stats);
-	}
-	fr_trial_end(index, file->name); /* before the commit lets others in */
-	return r;
-}
-
-struct round {
-	struct fr_ingest *ingest;
-	sqlite3_stmt *known;
-	uint64_t done, total; /* bytes of new segments */
-};
-
-static int measure(struct round *round, const struct fr_index_files *files)
-{
-	for (size_t i = 0; i < files->count; i++) {
-		int r = is_known(round->known, files->file[i].name);
-
-		if (r < 0)
-			return r;
-		round->total += r ? 0 : files->file[i].size;
-	}
-	return 0;
-}
-
-/* The segments that are new. Those that were begun often and never finished come in a second round: `late`. */
-static int ingest_round(struct fr_index *index, struct round *round,
-			const struct fr_index_files *files, bool late, struct fr_index_stats *stats)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < files->count && !r; i++) {
-		const struct fr_index_file *file = &files->file[i];
-
-		r = is_known(round->known, file->name);
-		if (r || (!late && fr_trial_put_off(index, file->name))) {
-			r = r < 0 ? r : 0;
-			continue;
-		}
-		if (!round->ingest)
-			r = fr_ingest_new(index, &round->ingest);
-		if (!r)
-			r = fr_db_begin(index);
-		if (!r)
-			r = is_known(round->known, file->name); /* another process may have been faster */
-		if (!r)
-			r = ingest_one(index, round->ingest, file, stats);
-		if (r == 1)
-			r = 0;
-		FR_TESTPOINT("index-before-commit");
-		if (!r)
-			r = fr_db_commit(index);
-		FR_TESTPOINT("index-segment");
-		round->done += file->size;
-		if (index->at)
-			index->at(index->at_ctx, round->done, round->total);
-	}
-	return r;
-}
-
-static int ingest_new(struct fr_index *index, const struct fr_index_files *files,
-		      struct fr_index_stats *stats)
-{
-	struct round round = { 0 };
-	FR_STMT known = NULL;
-	int r = fr_db_prepare(index, "SELECT 1 FROM segment WHERE name = ?", &known);
-
-	round.known = known;
-	if (!r && index->at)
-		r = measure(&round, files);
-	if (!r)
-		r = ingest_round(index, &round, files, false, stats);
-	if (!r)
-		r = ingest_round(index, &round, files, true, stats);
-	fr_db_rollback(index);
-	fr_ingest_free(round.ingest);
-	return r;
-}
-
 void fr_index_tell(struct fr_index *index, fr_index_at *at, void *ctx)
 {
 	index->at = at;
 	index->at_ctx = ctx;
 }
 
-static int update(struct fr_index *index, struct fr_index_stats *stats)
+/* ------------------------------------------------------------------ made aside */
+
+/* Bytes of all segments. */
+static int measure_spool(struct fr_index *index, uint64_t *ret_bytes)
 {
 	__attribute__((cleanup(fr_index_files_done))) struct fr_index_files files = { 0 };
-	int64_t incidents = 0;
-	int r;
+	int r = fr_index_files_list(index->state, &files);
 
-	*stats = (struct fr_index_stats){ 0 };
-	r = fr_index_files_list(index->state, &files);
-	if (!r)
-		r = forget_gone(index, &files);
-	if (!r)
-		r = fr_marks_read(index); /* before ingest: what retention dropped is no gap */
-	if (!r)
-		r = ingest_new(index, &files, stats);
-	if (!r)
-		/* after it: a ring of which a segment came back keeps its marks */
-		r = fr_ingest_purge(index);
-	if (!r)
-		r = fr_derive_incidents(index);
-	if (!r)
-		r = fr_views_make(index);
-	if (!r)
-		r = fr_db_int(index, "SELECT count(*) FROM incident", &incidents);
-	stats->incidents = (uint64_t)incidents;
+	*ret_bytes = 0;
+	for (size_t i = 0; i < files.count; i++)
+		*ret_bytes += files.file[i].size;
 	return r;
+}
+
+/* Takes the order of events in time out of a new database; an update puts it back when all events are there. */
+static int put_off_order(struct fr_index *index)
+{
+	FR_STMT find = NULL;
+	int r = fr_db_prepare(index, "SELECT sql FROM sqlite_schema WHERE name = 'by_time'", &find);
+
+	if (!r)
+		r = fr_db_step(find);
+	if (r < 0)
+		return r;
+	index->order = strdup(fr_db_text(find, 0));
+	sqlite3_reset(find);
+	return index->order ? fr_db_exec(index, "DROP INDEX by_time") : -ENOMEM;
+}
+
+/* Makes the whole index anew; with the lock held alone, and the database closed before and after. */
+static int make_aside(struct fr_index *index, struct fr_index_stats *stats)
+{
+	char place[sizeof(index->path)];
+	uint64_t bytes;
+	int r = measure_spool(index, &bytes);
+
+	if (r < 0)
+		return r;
+	memcpy(place, index->path, sizeof(place));
+	strcat(index->path, ASIDE);
+	index->aside = true;
+	fr_db_remove(index->path);
+	r = open_writer(index, true);
+	if (!r && bytes <= AT_ONCE)
+		r = put_off_order(index);
+	if (!r)
+		r = fr_index_run_update(index, stats);
+	if (!r) /* it is said in the file: so is it opened from now on */
+		r = fr_db_exec(index, "PRAGMA journal_mode=WAL");
+	close_db(index);
+	if (!r)
+		r = fr_path_sync(index->path);
+	FR_TESTPOINT("index-made");
+	if (!r)
+		r = fr_db_replace(index->state, place, index->path);
+	fr_db_remove(index->path); /* or what is left of it */
+	free(index->order);
+	index->order = NULL;
+	index->aside = false;
+	memcpy(index->path, place, sizeof(place));
+	return r;
+}
+
+/* As above, and opens it. */
+static int make_again(struct fr_index *index, struct fr_index_stats *stats)
+{
+	int r, opened;
+
+	close_db(index);
+	r = make_aside(index, stats);
+	opened = open_writer(index, false);
+	return r ? r : opened;
+}
+
+/* 1: nothing is in it, and what should be is soon made. */
+static int is_to_be_filled(struct fr_index *index)
+{
+	uint64_t bytes;
+	int64_t empty;
+	int r = fr_db_int(index, "SELECT NOT EXISTS (SELECT 1 FROM segment)", &empty);
+
+	if (r < 0 || !empty)
+		return r;
+	r = measure_spool(index, &bytes);
+	return r < 0 ? r : bytes && bytes <= AT_ONCE;
+}
+
+/* With the lock held alone: whether what lies there was left by one who was killed while making it. */
+static bool ended_aside(struct fr_index *index)
+{
+	char path[sizeof(index->path)];
+
+	snprintf(path, sizeof(path), "%s", index->path);
+	strcat(path, ASIDE);
+	if (access(path, F_OK) < 0)
+		return false;
+	fr_db_remove(path);
+	return true;
+}
+
+/* 1: was made aside; 0: is to be brought up to date where it is. */
+static int fill(struct fr_index *index, struct fr_index_stats *stats)
+{
+	int r = is_to_be_filled(index), shared;
+
+	if (r != 1)
+		return r;
+	r = 0;
+	if (flock(index->lock, LOCK_EX | LOCK_NB) == 0 && !ended_aside(index)) {
+		r = is_to_be_filled(index); /* another process may have been faster */
+		if (r == 1) {
+			r = make_again(index, stats);
+			r = r ? r : 1;
+		}
+	}
+	shared = take_lock(index, LOCK_SH); /* where it was refused, too: to ask gave up what was held */
+	return shared < 0 ? shared : r;
 }
 
 int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
@@ -491,16 +407,15 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 
 	if (index->flags & FR_INDEX_READ)
 		return -EACCES;
-	r = update(index, &stats);
-	if ((r == -EUCLEAN || r == -EINVAL) && !(index->flags & FR_INDEX_REBUILD)) { /* damage that opening it did not touch */
-		close_db(index);
+	r = fill(index, &stats);
+	if (!r)
+		r = fr_index_run_update(index, &stats);
+	if (r == -EUCLEAN || r == -EINVAL) { /* damage that opening it did not touch */
 		r = take_lock(index, LOCK_EX);
 		if (!r)
 			r = set_aside(index);
 		if (!r)
-			r = open_writer(index, true);
-		if (!r)
-			r = update(index, &stats);
+			r = make_again(index, &stats);
 		if (!r)
 			r = take_lock(index, LOCK_SH);
 		snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
@@ -513,62 +428,24 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	return 0;
 }
 
-static bool has_journal(const char *path)
-{
-	char name[FR_PATH_MAX + 32];
-	struct stat st;
-
-	for (size_t i = 0; i < JOURNALS; i++) {
-		snprintf(name, sizeof(name), "%s%s", path, journals[i]);
-		if (stat(name, &st) == 0 ? st.st_size > 0 : errno != ENOENT)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Without its journal the old file may be half of this and half of that: so if there is one, the
- * file goes first.
- */
-static int clear_the_way(const char *state_dir, const char *path)
-{
-	int r = 0;
-
-	if (has_journal(path))
-		r = unlink(path) < 0 && errno != ENOENT ? -errno : fr_path_sync(state_dir);
-	if (r < 0)
-		return r;
-	remove_beside(path);
-	/* or a power cut might leave the old one's journal beside the new one */
-	return fr_path_sync(state_dir);
-}
-
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
-	char path[FR_PATH_MAX + 16];
+	uint64_t begun = fr_clock_mono_ns();
+	struct fr_index_stats stats;
 	struct fr_index *index;
-	int r = fr_index_open(state_dir, FR_INDEX_REBUILD, &index);
+	int r = new_handle(state_dir, 0, &index);
 
 	if (r < 0)
 		return r;
 	fr_index_tell(index, at, ctx);
-	r = fr_index_update(index, ret_stats);
+	r = fr_path_make(state_dir, 0750);
 	if (!r)
-		r = fr_db_fold(index);
-	close_db(index);
+		r = take_lock(index, LOCK_EX);
 	if (!r)
-		r = fr_path_sync(index->path);
-	FR_TESTPOINT("rebuild-made");
-	if (!r) {
-		snprintf(path, sizeof(path), "%s/index.db", state_dir);
-		r = clear_the_way(state_dir, path);
-		FR_TESTPOINT("rebuild-unlinked");
-		if (!r && rename(index->path, path) < 0)
-			r = -errno;
-		if (!r)
-			r = fr_path_sync(state_dir);
-	}
-	remove_db(index->path); /* or what is left of it */
+		r = make_aside(index, &stats);
+	stats.elapsed_ns = fr_clock_mono_ns() - begun;
+	if (!r && ret_stats)
+		*ret_stats = stats;
 	fr_index_close(index);
 	return r;
 }

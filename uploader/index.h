@@ -19,8 +19,7 @@
 struct fr_index;
 
 enum fr_index_flags {
-	FR_INDEX_READ = 1,    /* only questions: never made, changed, migrated or rebuilt; -ENOENT when there is none */
-	FR_INDEX_REBUILD = 2, /* start from nothing and ingest the whole spool */
+	FR_INDEX_READ = 1, /* only questions: never made, changed, migrated or rebuilt; -ENOENT when there is none */
 };
 
 /*
@@ -53,13 +52,15 @@ struct fr_index_stats {
 /*
  * Ingests every sealed segment of the spool that is not yet in, forgets those that are gone, reads what was
  * acknowledged (spool/acks.log) and dropped (spool/retention.log), and works out losses and incidents again where
- * something changed. One transaction a segment: killed at any point and run again gives the same.
+ * something changed. One transaction a segment: killed at any point and run again gives the same. An index with
+ * nothing in it is made aside, as by fr_index_rebuild(), where nobody else has it open for writing and that is a matter
+ * of seconds.
  */
 int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats);
 
 /*
- * open(REBUILD), update, close: the new database replaces the old one when it is complete. `at`
- * (may be NULL): as above.
+ * Makes the index anew from the whole spool; the new database replaces the old one when it is complete.
+ * `at` (may be NULL): as above. Others who want to write wait meanwhile, up to 10 s.
  */
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats);
 

@@ -1,37 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* test_index.c - segments become rows: each event once, the same after a rebuild, whatever state the index was in. */
+/* test_index.c - segments become rows: each event once, with all that it had. */
 #include "tests/unit/unit_index.h"
 
 #include <dirent.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <sys/wait.h>
 
 #include "uploader/db.h"
-#include "uploader/retention.h"
-
-/* Two processes and the recorder, of two boots. */
-static void make_machine(const struct scratch *s)
-{
-	struct writer w;
-
-	for (unsigned boot = 1; boot <= 2; boot++) {
-		writer_make(&w, FRM_KIND_PROCESS, boot * 16, 100 + boot, boot);
-		for (uint64_t i = 0; i < 50; i++)
-			writer_order(&w, i % 2, 200 * SECOND + i * 1000, i);
-		writer_seal(&w, s, 0, FRM_REASON_DIED, NULL, NULL);
-		writer_done(&w);
-		writer_make(&w, FRM_KIND_SYSTEM, boot * 16 + 1, 50, boot);
-		writer_say(&w, 0, 150 * SECOND, FR_EVENT_FR_START, (struct said[]){ { "pid", 50, NULL }, { NULL, 0, NULL } });
-		writer_say(&w, 0, 201 * SECOND, FR_EVENT_PROC_EXIT,
-			   (struct said[]){ { "pid", 100 + boot, NULL }, { "tid", 100 + boot, NULL }, { "comm", 0, "gone" },
-					    { "start_time_ns", writer_start_ns(100 + boot) + 123, NULL }, { "signal", 9, NULL },
-					    { "group_dead", 1, NULL }, { "known", 1, NULL }, { NULL, 0, NULL } });
-		fr_ring_session_begin(&w.ring, 0, NULL, "shift");
-		writer_seal(&w, s, 0, FRM_REASON_DRAIN, NULL, NULL);
-		writer_done(&w);
-	}
-}
 
 TEST(test_every_event_of_a_segment_is_a_row_with_the_same_identity_and_fields)
 {
@@ -99,7 +73,7 @@ TEST(test_a_kernel_event_belongs_to_the_process_that_it_speaks_of)
 	struct scratch s;
 
 	scratch_make(&s);
-	make_machine(&s);
+	index_machine(&s);
 	index = index_now(&s, NULL);
 	assert_answer(index, "SELECT pid, comm, tid FROM events WHERE event = 'proc.exit' AND boot_seq = 1", "101|gone|101\n");
 	assert_answer(index, "SELECT pid, comm FROM events WHERE event = 'fr.start' AND boot_seq = 1", "50|proc17\n");
@@ -157,36 +131,6 @@ TEST(test_typed_fields_are_columns_for_any_sqlite)
 	scratch_remove(&s);
 }
 
-TEST(test_update_again_and_rebuild_say_the_same)
-{
-	struct fr_index_stats stats;
-	struct fr_index *index;
-	char *first, *again;
-	struct scratch s;
-
-	scratch_make(&s);
-	make_machine(&s);
-	index = index_now(&s, &stats);
-	assert_int_equal(stats.segments, 4);
-	first = index_dump(index);
-	assert_int_equal(fr_index_update(index, &stats), 0);
-	assert_int_equal(stats.segments, 0);
-	again = index_dump(index);
-	assert_string_equal(first, again);
-	free(again);
-	fr_index_close(index);
-	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, &stats), 0);
-	assert_int_equal(stats.segments, 4);
-	index = index_now(&s, &stats);
-	assert_int_equal(stats.segments, 0);
-	again = index_dump(index);
-	assert_string_equal(first, again);
-	free(again);
-	free(first);
-	fr_index_close(index);
-	scratch_remove(&s);
-}
-
 TEST(test_the_order_of_arrival_does_not_matter)
 {
 	char *forward, *backward, from[256], to[256];
@@ -196,7 +140,7 @@ TEST(test_the_order_of_arrival_does_not_matter)
 	struct dirent *entry;
 
 	scratch_make(&s);
-	make_machine(&s);
+	index_machine(&s);
 	index = index_now(&s, NULL);
 	forward = index_dump(index);
 	fr_index_close(index);
@@ -227,82 +171,6 @@ TEST(test_the_order_of_arrival_does_not_matter)
 	assert_string_equal(forward, backward);
 	free(forward);
 	free(backward);
-	fr_index_close(index);
-	scratch_remove(&s);
-}
-
-static void overwrite(const char *path, off_t at, const void *bytes, size_t size)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, bytes, size, at), size);
-	close(fd);
-}
-
-TEST(test_a_damaged_index_is_said_set_aside_and_made_again)
-{
-	static char garbage[200000];
-	char path[128], *before, *after;
-	struct fr_index *index;
-	struct scratch s;
-
-	memset(garbage, 0x5a, sizeof(garbage));
-	scratch_make(&s);
-	make_machine(&s);
-	index = index_now(&s, NULL);
-	before = index_dump(index);
-	fr_index_close(index);
-	snprintf(path, sizeof(path), "%s/index.db", s.state);
-	for (int where = 0; where < 3; where++) { /* no database at all; its first page; all but that */
-		overwrite(path, where == 2 ? 16384 : 0, garbage, where == 1 ? 4096 : sizeof(garbage));
-		assert_int_equal(fr_index_open(s.state, 0, &index), 0);
-		assert_int_equal(fr_index_update(index, NULL), 0);
-		assert_true(strstr(fr_index_note(index), "damaged"));
-		assert_true(scratch_has(s.state, "index.db.damaged"));
-		after = index_dump(index);
-		assert_string_equal(before, after);
-		free(after);
-		fr_index_close(index);
-		index = index_now(&s, NULL); /* said once */
-		assert_string_equal(fr_index_note(index), "");
-		fr_index_close(index);
-	}
-	free(before);
-	scratch_remove(&s);
-}
-
-static void set_version(const struct scratch *s, int version)
-{
-	char path[128], sql[64];
-	sqlite3 *db;
-
-	snprintf(path, sizeof(path), "%s/index.db", s->state);
-	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
-TEST(test_a_newer_index_is_refused_and_an_older_one_made_again)
-{
-	struct fr_index *index = NULL;
-	struct scratch s;
-
-	scratch_make(&s);
-	make_machine(&s);
-	fr_index_close(index_now(&s, NULL));
-	assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &index), 0);
-	assert_answer(index, "PRAGMA table_info(cause)", "0|id|INTEGER|0|-|1\n1|name|TEXT|1|-|0\n");
-	assert_answer(index, "SELECT count(*) FROM events", "104\n");
-	fr_index_close(index);
-	set_version(&s, FR_INDEX_VERSION + 1);
-	assert_int_equal(fr_index_open(s.state, 0, &index), -EPROTONOSUPPORT);
-	assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &index), -EPROTONOSUPPORT);
-	set_version(&s, FR_INDEX_VERSION - 1);
-	assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &index), -EUCLEAN);
-	index = index_now(&s, NULL);
-	assert_answer(index, "SELECT count(*) FROM events", "104\n");
 	fr_index_close(index);
 	scratch_remove(&s);
 }
@@ -340,7 +208,7 @@ TEST(test_a_segment_that_cannot_be_read_is_noted_and_stops_nothing)
 	char name[FR_SEGMENT_NAME];
 
 	scratch_make(&s);
-	make_machine(&s);
+	index_machine(&s);
 	fr_segment_name(name, (const uint8_t *)"0123456789abcdef", 3);
 	scratch_put_text(s.spool, name, "this is not a segment");
 	index = index_now(&s, &stats);
@@ -401,7 +269,7 @@ TEST(test_rows_of_a_segment_that_is_gone_go_too)
 	uint8_t id[16];
 
 	scratch_make(&s);
-	make_machine(&s);
+	index_machine(&s);
 	fr_index_close(index_now(&s, NULL));
 	for (unsigned tag = 16; tag <= 17; tag++) {
 		memset(id, (int)tag, 16);
@@ -420,139 +288,17 @@ TEST(test_rows_of_a_segment_that_is_gone_go_too)
 	scratch_remove(&s);
 }
 
-/* Lets a child do `work` on the machine until it is killed at a random instant, or done. */
-static void kill_at_random(const struct scratch *s, void (*work)(const struct scratch *s), uint64_t *seed)
-{
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (!child) {
-		work(s);
-		_exit(0);
-	}
-	usleep((useconds_t)(unit_random(seed) % 30000));
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-}
-
-static void work_update(const struct scratch *s)
-{
-	struct fr_index *index;
-
-	if (!fr_index_open(s->state, 0, &index) && !fr_index_update(index, NULL))
-		fr_index_close(index);
-}
-
-static void work_rebuild(const struct scratch *s)
-{
-	fr_index_rebuild(s->state, NULL, NULL, NULL);
-}
-
-static void work_retention(const struct scratch *s)
-{
-	struct fr_retention limits = { .max_bytes = 1 };
-	struct fr_index *index;
-
-	if (!fr_index_open(s->state, 0, &index) && !fr_index_update(index, NULL))
-		fr_retention_run(index, &limits, NULL);
-}
-
-TEST(test_killed_at_random_instants_and_run_again_gives_the_same)
-{
-	char *expected, *dump, path[128];
-	struct fr_index *index;
-	uint64_t seed = 7;
-	struct scratch s;
-	struct writer w;
-
-	scratch_make(&s);
-	make_machine(&s);
-	for (unsigned tag = 64; tag < 80; tag++) {
-		writer_make(&w, FRM_KIND_PROCESS, tag, tag, 3);
-		for (uint64_t i = 0; i < 300; i++)
-			writer_order(&w, i % 2, 200 * SECOND + i, i);
-		writer_seal(&w, &s, 0, FRM_REASON_DIED, NULL, NULL);
-		writer_done(&w);
-	}
-	index = index_now(&s, NULL);
-	expected = index_dump(index);
-	fr_index_close(index);
-	for (int round = 0; round < 12; round++) {
-		snprintf(path, sizeof(path), "%s/index.db", s.state);
-		if (round % 4 == 0)
-			unlink(path);
-		kill_at_random(&s, round % 3 == 2 ? work_rebuild : work_update, &seed);
-		kill_at_random(&s, round % 3 == 1 ? work_rebuild : work_update, &seed);
-		index = index_now(&s, NULL);
-		assert_string_equal(fr_index_note(index), "");
-		dump = index_dump(index);
-		assert_string_equal(expected, dump);
-		free(dump);
-		fr_index_close(index);
-	}
-	free(expected);
-	/* whatever retention was doing: each event is there, or its loss is */
-	for (int round = 0; round < 12; round++) {
-		kill_at_random(&s, work_retention, &seed);
-		index = index_now(&s, NULL);
-		assert_answer(index, "SELECT (SELECT count(*) FROM events) + (SELECT ifnull(sum(count), 0) FROM losses)", "4904\n");
-		fr_index_close(index);
-	}
-	scratch_remove(&s);
-}
-
-TEST(test_several_writers_at_once_do_the_work_once)
-{
-	char *expected, *dump, path[128];
-	struct fr_index *index;
-	struct scratch s;
-	pid_t child[4];
-	int status;
-
-	scratch_make(&s);
-	make_machine(&s);
-	index = index_now(&s, NULL);
-	expected = index_dump(index);
-	fr_index_close(index);
-	for (int round = 0; round < 5; round++) {
-		snprintf(path, sizeof(path), "%s/index.db", s.state);
-		assert_int_equal(unlink(path), 0);
-		for (unsigned i = 0; i < COUNT(child); i++) {
-			child[i] = fork();
-			if (!child[i])
-				_exit(fr_index_open(s.state, 0, &index) < 0 ? 1 : fr_index_update(index, NULL) < 0 ? 2 :
-				      *fr_index_note(index) ? 3 : 0);
-		}
-		for (unsigned i = 0; i < COUNT(child); i++) {
-			assert_int_equal(waitpid(child[i], &status, 0), child[i]);
-			assert_int_equal(status, 0);
-		}
-		index = index_now(&s, NULL);
-		dump = index_dump(index);
-		assert_string_equal(expected, dump);
-		free(dump);
-		fr_index_close(index);
-	}
-	free(expected);
-	scratch_remove(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_event_of_a_segment_is_a_row_with_the_same_identity_and_fields),
 		cmocka_unit_test(test_a_kernel_event_belongs_to_the_process_that_it_speaks_of),
 		cmocka_unit_test(test_typed_fields_are_columns_for_any_sqlite),
-		cmocka_unit_test(test_update_again_and_rebuild_say_the_same),
 		cmocka_unit_test(test_the_order_of_arrival_does_not_matter),
-		cmocka_unit_test(test_a_damaged_index_is_said_set_aside_and_made_again),
-		cmocka_unit_test(test_a_newer_index_is_refused_and_an_older_one_made_again),
 		cmocka_unit_test(test_the_schema_has_the_version_and_words_of_the_program),
 		cmocka_unit_test(test_a_segment_that_cannot_be_read_is_noted_and_stops_nothing),
 		cmocka_unit_test(test_flipped_bits_in_a_segment_never_crash_and_never_invent),
 		cmocka_unit_test(test_rows_of_a_segment_that_is_gone_go_too),
-		cmocka_unit_test(test_killed_at_random_instants_and_run_again_gives_the_same),
-		cmocka_unit_test(test_several_writers_at_once_do_the_work_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,28 @@ void writer_seal(struct writer *w, const struct scratch *s, uint32_t part, enum 
 	close(dir);
 }
 
+void index_machine(const struct scratch *s)
+{
+	struct writer w;
+
+	for (unsigned boot = 1; boot <= 2; boot++) {
+		writer_make(&w, FRM_KIND_PROCESS, boot * 16, 100 + boot, boot);
+		for (uint64_t i = 0; i < 50; i++)
+			writer_order(&w, i % 2, 200 * SECOND + i * 1000, i);
+		writer_seal(&w, s, 0, FRM_REASON_DIED, NULL, NULL);
+		writer_done(&w);
+		writer_make(&w, FRM_KIND_SYSTEM, boot * 16 + 1, 50, boot);
+		writer_say(&w, 0, 150 * SECOND, FR_EVENT_FR_START, (struct said[]){ { "pid", 50, NULL }, { NULL, 0, NULL } });
+		writer_say(&w, 0, 201 * SECOND, FR_EVENT_PROC_EXIT,
+			   (struct said[]){ { "pid", 100 + boot, NULL }, { "tid", 100 + boot, NULL }, { "comm", 0, "gone" },
+					    { "start_time_ns", writer_start_ns(100 + boot) + 123, NULL }, { "signal", 9, NULL },
+					    { "group_dead", 1, NULL }, { "known", 1, NULL }, { NULL, 0, NULL } });
+		fr_ring_session_begin(&w.ring, 0, NULL, "shift");
+		writer_seal(&w, s, 0, FRM_REASON_DRAIN, NULL, NULL);
+		writer_done(&w);
+	}
+}
+
 struct fr_index *index_now(const struct scratch *s, struct fr_index_stats *ret_stats)
 {
 	struct fr_index *index;

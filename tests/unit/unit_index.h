@@ -45,6 +45,8 @@ void writer_say(struct writer *w, unsigned lane, uint64_t time_ns, enum fr_event
 void writer_seal(struct writer *w, const struct scratch *s, uint32_t part, enum frm_reason reason, const uint64_t *from,
 		 const uint64_t *to);
 
+/* Two processes and the recorder, of two boots: 4 segments, 104 events. */
+void index_machine(const struct scratch *s);
 /* Opens the index of the scratch machine and brings it up to date. */
 struct fr_index *index_now(const struct scratch *s, struct fr_index_stats *ret_stats);
 /* Everything that the documented views say but for internal references; free it. */
