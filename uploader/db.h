@@ -5,8 +5,9 @@
  * Owns: the translation between SQLite and the house (negative errno, cleanup). Only uploader/ includes this.
  *
  * LOCKING. Whoever may change the index holds STATE/index.lock (flock) from open to close: shared, as SQLite itself puts
- * writers in order, one transaction after the other; alone, while a damaged file is moved aside or one that was made
- * aside takes the place of the old one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
+ * writers in order, one transaction after the other; alone, while a damaged file is moved aside and made again, or a new
+ * one is made to take its place. To go from one to the other gives the lock up in between: who has it again looks whether the file
+ * is still the one. Readers take no lock of ours: they keep the file they opened. Every transaction looks at
  * what is there after it has begun, since another process may have done the same work meanwhile. What the file holds is
  * trial.h's.
  */
@@ -14,6 +15,7 @@
 #define UPLOADER_DB_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "recorder/core/paths.h"
 #include "uploader/index.h"
@@ -28,6 +30,8 @@ struct fr_index {
 	char state[FR_PATH_MAX];
 	char path[FR_PATH_MAX];	 /* of the database */
 	char note[256];
+	dev_t dev;		 /* of the file that is open for writing */
+	ino_t ino;
 	bool aside;		 /* it is being made, and nobody else sees it */
 	char *order;		 /* SQL that gives it what was put off until all events are in; or NULL */
 	fr_index_at *at;	 /* whom to tell how far an update is, or NULL */

@@ -9,8 +9,10 @@
 #ifndef UPLOADER_DB_FILES_H
 #define UPLOADER_DB_FILES_H
 
-/* The database and what lies beside it, as far as it is there and lets itself be removed. */
-void fr_db_remove(const char *path);
+/* The database and what lies beside it, as far as it is there. What the disk says of the first that stays. */
+int fr_db_remove(const char *path);
+/* -EPERM: something of it is another user's, in a directory where only an owner may remove; before anything is touched. */
+int fr_db_may_remove(const char *dir, const char *path);
 /* Puts `made`, which is closed and synced, into `place`, in the directory `dir`, durably. What the disk says. */
 int fr_db_replace(const char *dir, const char *place, const char *made);
 

@@ -2,12 +2,10 @@
 /*
  * index.c - the life of index.db; see index.h.
  *
- * MADE ASIDE. An index that is made from nothing is made as index.db.new, under the lock, and takes the
- * place of index.db when it is whole (db_files.h). As nobody sees it before and a crash takes all of it, it
- * needs no journal; and where that is worth its memory, its events get their order in time at the end, at once:
- * together less than half of what they cost one by one. Where the lock can't be had, where there is so much
- * to read that others would give up waiting, and where the last attempt was killed (the next one must get further),
- * an index that is there and empty is filled where it is, segment by segment.
+ * REBUILD makes index.db.new, under the lock, and puts it in the place of index.db when it is whole
+ * (db_files.h). As nobody sees it before and a crash takes all of it, it needs no journal; and as long as its
+ * events are not too many to be sorted in memory, they get their order in time at the end, at once, which costs
+ * half of keeping them sorted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +28,7 @@
 #define CACHE_READER_KIB 8192
 #define ASIDE		 ".new"
 
-/* Bytes of segments that are taken in while others wait for the lock, and whose times are sorted in memory: seconds, and 40 bytes an event. */
-#define AT_ONCE (128u << 20)
+#define SORT_MAX	 (128u << 20) /* bytes of segments whose events are sorted in memory: some 50 bytes an event */
 
 static const char damaged[] = "was damaged: made again from the spool, the old one is index.db.damaged";
 static const char outdated[] = "was of an older version: made again from the spool, the old one is index.db.damaged";
@@ -49,6 +46,8 @@ const char *fr_index_strerror(int error)
 		return "index.db is damaged or of an older version: run `flightrec index`";
 	case EACCES:
 		return "no permission to read or write index.db";
+	case EPERM:
+		return "index.db is another user's: only they and root can replace it";
 	case ENOSPC:
 		return "no space left for index.db";
 	default:
@@ -166,11 +165,16 @@ static int open_writer(struct fr_index *index, bool alone)
 {
 	const char *journal = index->aside ? "OFF" : "WAL", *sync = index->aside ? "OFF" : "NORMAL";
 	char pragma[256];
+	struct stat st;
 	int64_t mode;
 	int r = open_db(index, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
 	if (r < 0)
 		return r == -ENOENT ? -EIO : r; /* SQLite could not make it, and does not say why */
+	if (stat(index->path, &st) < 0)
+		return -errno;
+	index->dev = st.st_dev;
+	index->ino = st.st_ino;
 	sqlite3_busy_timeout(index->db, FR_INDEX_BUSY_MS);
 	r = check_version(index);
 	if (r < 0 && (r != -ENODATA || !alone))
@@ -204,14 +208,17 @@ static int open_writer(struct fr_index *index, bool alone)
 static int set_aside(struct fr_index *index)
 {
 	char name[FR_PATH_MAX + 32];
+	int r = fr_db_may_remove(index->state, index->path);
 
 	close_db(index);
+	if (r < 0)
+		return r;
 	snprintf(name, sizeof(name), "%s.damaged", index->path);
 	if (rename(index->path, name) < 0 && errno != ENOENT)
 		return -errno;
-	fr_db_remove(index->path);
+	r = fr_db_remove(index->path);
 	/* a journal that came back would be taken for the new one's, too */
-	return fr_path_sync(index->state);
+	return r ? r : fr_path_sync(index->state);
 }
 
 static int new_handle(const char *state_dir, unsigned flags, struct fr_index **ret_index)
@@ -231,23 +238,21 @@ static int new_handle(const char *state_dir, unsigned flags, struct fr_index **r
 	return 0;
 }
 
-int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
+static bool is_in_its_place(const struct fr_index *index)
 {
-	struct fr_index *index;
+	struct stat st;
+
+	return index->db && stat(index->path, &st) == 0 && st.st_dev == index->dev && st.st_ino == index->ino;
+}
+
+/* Opens for writing, once; what has to be made is made. Ends with the lock shared. */
+static int open_or_make(struct fr_index *index)
+{
 	int64_t version = 0;
-	int r = new_handle(state_dir, flags, &index);
+	int r = take_lock(index, LOCK_SH);
 
 	if (r < 0)
 		return r;
-	if (flags & FR_INDEX_READ) {
-		r = open_reader(index);
-		goto out;
-	}
-	r = fr_path_make(state_dir, 0750);
-	if (!r)
-		r = take_lock(index, LOCK_SH);
-	if (r < 0)
-		goto out;
 	r = open_writer(index, false);
 	if (r == -EUCLEAN || r == -ENODATA) {
 		r = take_lock(index, LOCK_EX);
@@ -263,9 +268,50 @@ int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_i
 			r = open_writer(index, true);
 		snprintf(index->note, sizeof(index->note), "index.db %s", older ? outdated : damaged);
 	}
-	if (!r)
-		r = take_lock(index, LOCK_SH);
-out:
+	return r ? r : take_lock(index, LOCK_SH);
+}
+
+/*
+ * What a writer holds while it has the index open: the lock, and the file that is in its place. Whoever waited for the lock may
+ * find another one there, and goes on with that.
+ */
+static int hold(struct fr_index *index)
+{
+	int r = take_lock(index, LOCK_SH);
+
+	for (int tries = 0; !r && !is_in_its_place(index); tries++) {
+		close_db(index);
+		r = tries < 10 ? open_or_make(index) : -EBUSY;
+	}
+	return r;
+}
+
+/* Half an index of a rebuild that was killed; with the lock held there is none under way. */
+static void sweep(const struct fr_index *index)
+{
+	char path[sizeof(index->path) + sizeof(ASIDE)];
+
+	snprintf(path, sizeof(path), "%s" ASIDE, index->path);
+	if (access(path, F_OK) == 0)
+		(void)fr_db_remove(path);
+}
+
+int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index)
+{
+	struct fr_index *index;
+	int r = new_handle(state_dir, flags, &index);
+
+	if (r < 0)
+		return r;
+	if (flags & FR_INDEX_READ) {
+		r = open_reader(index);
+	} else {
+		r = fr_path_make(state_dir, 0750);
+		if (!r)
+			r = hold(index);
+		if (!r)
+			sweep(index);
+	}
 	if (r < 0) {
 		fr_index_close(index);
 		return r;
@@ -280,7 +326,39 @@ void fr_index_tell(struct fr_index *index, fr_index_at *at, void *ctx)
 	index->at_ctx = ctx;
 }
 
-/* ------------------------------------------------------------------ made aside */
+int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
+{
+	struct fr_index_stats stats;
+	uint64_t begun = fr_clock_mono_ns();
+	int r, held;
+
+	if (index->flags & FR_INDEX_READ)
+		return -EACCES;
+	r = hold(index);
+	if (!r)
+		r = fr_index_run_update(index, &stats);
+	if (r == -EUCLEAN || r == -EINVAL) { /* damage that opening it did not touch */
+		r = take_lock(index, LOCK_EX);
+		if (!r)
+			r = set_aside(index);
+		if (!r)
+			r = open_writer(index, true);
+		if (!r)
+			r = fr_index_run_update(index, &stats);
+		if (!r)
+			snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
+		held = hold(index);
+		r = r ? r : held;
+	}
+	if (r < 0)
+		return r;
+	stats.elapsed_ns = fr_clock_mono_ns() - begun;
+	if (ret_stats)
+		*ret_stats = stats;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ rebuild */
 
 /* Bytes of all segments. */
 static int measure_spool(struct fr_index *index, uint64_t *ret_bytes)
@@ -302,147 +380,59 @@ static int put_off_order(struct fr_index *index)
 
 	if (!r)
 		r = fr_db_step(find);
-	if (r < 0)
-		return r;
+	if (r != 1)
+		return r < 0 ? r : -EUCLEAN;
 	index->order = strdup(fr_db_text(find, 0));
 	sqlite3_reset(find);
 	return index->order ? fr_db_exec(index, "DROP INDEX by_time") : -ENOMEM;
 }
 
-/* Makes the whole index anew; with the lock held alone, and the database closed before and after. */
-static int make_aside(struct fr_index *index, struct fr_index_stats *stats)
+/* Makes the database at index->path, whole and on the disk, from nothing. */
+static int make(struct fr_index *index, struct fr_index_stats *stats)
 {
-	char place[sizeof(index->path)];
 	uint64_t bytes;
-	int r = measure_spool(index, &bytes);
+	int r = fr_db_remove(index->path);
 
-	if (r < 0)
-		return r;
-	memcpy(place, index->path, sizeof(place));
-	strcat(index->path, ASIDE);
-	index->aside = true;
-	fr_db_remove(index->path);
-	r = open_writer(index, true);
-	if (!r && bytes <= AT_ONCE)
+	if (!r)
+		r = measure_spool(index, &bytes);
+	if (!r)
+		r = open_writer(index, true);
+	if (!r && bytes <= SORT_MAX)
 		r = put_off_order(index);
 	if (!r)
 		r = fr_index_run_update(index, stats);
 	if (!r) /* it is said in the file: so is it opened from now on */
 		r = fr_db_exec(index, "PRAGMA journal_mode=WAL");
 	close_db(index);
-	if (!r)
-		r = fr_path_sync(index->path);
-	FR_TESTPOINT("index-made");
-	if (!r)
-		r = fr_db_replace(index->state, place, index->path);
-	fr_db_remove(index->path); /* or what is left of it */
-	free(index->order);
-	index->order = NULL;
-	index->aside = false;
-	memcpy(index->path, place, sizeof(place));
-	return r;
-}
-
-/* As above, and opens it. */
-static int make_again(struct fr_index *index, struct fr_index_stats *stats)
-{
-	int r, opened;
-
-	close_db(index);
-	r = make_aside(index, stats);
-	opened = open_writer(index, false);
-	return r ? r : opened;
-}
-
-/* 1: nothing is in it, and what should be is soon made. */
-static int is_to_be_filled(struct fr_index *index)
-{
-	uint64_t bytes;
-	int64_t empty;
-	int r = fr_db_int(index, "SELECT NOT EXISTS (SELECT 1 FROM segment)", &empty);
-
-	if (r < 0 || !empty)
-		return r;
-	r = measure_spool(index, &bytes);
-	return r < 0 ? r : bytes && bytes <= AT_ONCE;
-}
-
-/* With the lock held alone: whether what lies there was left by one who was killed while making it. */
-static bool ended_aside(struct fr_index *index)
-{
-	char path[sizeof(index->path)];
-
-	snprintf(path, sizeof(path), "%s", index->path);
-	strcat(path, ASIDE);
-	if (access(path, F_OK) < 0)
-		return false;
-	fr_db_remove(path);
-	return true;
-}
-
-/* 1: was made aside; 0: is to be brought up to date where it is. */
-static int fill(struct fr_index *index, struct fr_index_stats *stats)
-{
-	int r = is_to_be_filled(index), shared;
-
-	if (r != 1)
-		return r;
-	r = 0;
-	if (flock(index->lock, LOCK_EX | LOCK_NB) == 0 && !ended_aside(index)) {
-		r = is_to_be_filled(index); /* another process may have been faster */
-		if (r == 1) {
-			r = make_again(index, stats);
-			r = r ? r : 1;
-		}
-	}
-	shared = take_lock(index, LOCK_SH); /* where it was refused, too: to ask gave up what was held */
-	return shared < 0 ? shared : r;
-}
-
-int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
-{
-	struct fr_index_stats stats;
-	uint64_t begun = fr_clock_mono_ns();
-	int r;
-
-	if (index->flags & FR_INDEX_READ)
-		return -EACCES;
-	r = fill(index, &stats);
-	if (!r)
-		r = fr_index_run_update(index, &stats);
-	if (r == -EUCLEAN || r == -EINVAL) { /* damage that opening it did not touch */
-		r = take_lock(index, LOCK_EX);
-		if (!r)
-			r = set_aside(index);
-		if (!r)
-			r = make_again(index, &stats);
-		if (!r)
-			r = take_lock(index, LOCK_SH);
-		snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
-	}
-	if (r < 0)
-		return r;
-	stats.elapsed_ns = fr_clock_mono_ns() - begun;
-	if (ret_stats)
-		*ret_stats = stats;
-	return 0;
+	return r ? r : fr_path_sync(index->path);
 }
 
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	uint64_t begun = fr_clock_mono_ns();
 	struct fr_index_stats stats;
+	char place[FR_PATH_MAX];
 	struct fr_index *index;
 	int r = new_handle(state_dir, 0, &index);
 
 	if (r < 0)
 		return r;
 	fr_index_tell(index, at, ctx);
+	memcpy(place, index->path, sizeof(place));
+	strcat(index->path, ASIDE);
+	index->aside = true;
 	r = fr_path_make(state_dir, 0750);
 	if (!r)
 		r = take_lock(index, LOCK_EX);
 	if (!r)
-		r = make_aside(index, &stats);
+		r = fr_db_may_remove(state_dir, place);
+	if (!r) {
+		r = make(index, &stats);
+		FR_TESTPOINT("index-made");
+		if (!r)
+			r = fr_db_replace(state_dir, place, index->path);
+		(void)fr_db_remove(index->path); /* or what is left of it */
+	}
 	stats.elapsed_ns = fr_clock_mono_ns() - begun;
 	if (!r && ret_stats)
 		*ret_stats = stats;

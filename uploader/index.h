@@ -52,15 +52,13 @@ struct fr_index_stats {
 /*
  * Ingests every sealed segment of the spool that is not yet in, forgets those that are gone, reads what was
  * acknowledged (spool/acks.log) and dropped (spool/retention.log), and works out losses and incidents again where
- * something changed. One transaction a segment: killed at any point and run again gives the same. An index with
- * nothing in it is made aside, as by fr_index_rebuild(), where nobody else has it open for writing and that is a matter
- * of seconds.
+ * something changed. One transaction a segment: killed at any point and run again gives the same.
  */
 int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats);
 
 /*
- * Makes the index anew from the whole spool; the new database replaces the old one when it is complete.
- * `at` (may be NULL): as above. Others who want to write wait meanwhile, up to 10 s.
+ * Makes the index anew from the whole spool; the new database replaces the old one when it is complete. `at` (may be
+ * NULL): as above. Others who want to write wait meanwhile, up to 10 s. As above, and -EPERM: what is there is another user's.
  */
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats);
 

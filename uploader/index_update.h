@@ -10,7 +10,7 @@
 
 #include "uploader/db.h"
 
-/* Counts in *stats, from zero. 0, or a negative errno: what was committed before stays. */
+/* Counts in *stats, from zero. 0, or a negative errno: what was committed before stays, if the database has a journal. */
 int fr_index_run_update(struct fr_index *index, struct fr_index_stats *stats);
 
 #endif

@@ -3,8 +3,9 @@
  * trial.h - a segment that ends its reader ends it once, and is then left out of the index.
  *
  * Owns: what STATE/index.lock holds: a line with a segment's name for each time it was begun and not finished. It is not
- * synced: a reader's end leaves what was written, and of a power cut no segment is guilty. All calls are made
- * within a write transaction, so that nobody else reads a segment or touches the file meanwhile.
+ * synced: a reader's end leaves what was written, and of a power cut no segment is guilty. All are called
+ * within a write transaction, or with the lock held alone, so that nobody else reads a segment or touches the file meanwhile;
+ * but for fr_trial_put_off(), which may see it a moment before or after.
  */
 #ifndef UPLOADER_TRIAL_H
 #define UPLOADER_TRIAL_H

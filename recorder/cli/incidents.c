@@ -183,9 +183,11 @@ static int run(const struct options *options)
 	if (access(options->state, F_OK) < 0 && errno == ENOENT)
 		return fr_nothing_recorded(options->state);
 	r = fr_index_open(options->state, options->no_update ? FR_INDEX_READ : 0, &index);
-	if (!options->no_update && (r == -EACCES || r == -EBUSY)) /* a reader may have to do with what is there */
+	if (!options->no_update && (r == -EACCES || r == -EBUSY)) { /* a reader may have to do with what is there */
+		if (r == -EBUSY)
+			fr_warning("another process is writing the index: what it has yet to take in is missing here");
 		r = fr_index_open(options->state, FR_INDEX_READ, &index);
-	else if (!r && !options->no_update) {
+	} else if (!r && !options->no_update) {
 		fr_progress_begin("indexing", FR_PROGRESS_BYTES);
 		fr_index_tell(index, fr_progress_at, NULL);
 		r = fr_index_update(index, NULL);

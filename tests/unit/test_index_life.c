@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_index_life.c - whatever becomes of index.db - made aside or where it is, made again, damaged, of another version,
- * killed, filled by several at once - it says the same.
+ * test_index_life.c - whatever becomes of index.db - made again, damaged, of another version, killed, filled by several at
+ * once, replaced under a writer's hands - it says the same.
  */
 #include "tests/unit/unit_index.h"
 
@@ -236,16 +236,6 @@ TEST(test_several_writers_at_once_do_the_work_once)
 	scratch_remove(&s);
 }
 
-static ino_t inode_of(const struct scratch *s)
-{
-	char path[128];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/index.db", s->state);
-	assert_int_equal(stat(path, &st), 0);
-	return st.st_ino;
-}
-
 /* What SQLite itself says of the file; and that whoever reads it need not wait for a writer. */
 static void assert_sound(const struct scratch *s)
 {
@@ -268,36 +258,27 @@ static void assert_sound(const struct scratch *s)
 	sqlite3_close(db);
 }
 
-TEST(test_an_index_made_aside_is_the_one_that_is_filled_where_it_is)
+TEST(test_a_rebuilt_index_is_sound_and_in_all_as_one_that_was_filled)
 {
 	static const char schema[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2";
 	char *dump[2], *words[2], path[128];
-	struct fr_index *index, *other;
+	struct fr_index *index;
 	struct scratch s;
 
 	scratch_make(&s);
 	index_machine(&s);
-	for (int aside = 0; aside < 2; aside++) {
-		ino_t before;
-
-		assert_int_equal(fr_index_open(s.state, 0, &index), 0);
-		assert_int_equal(fr_index_open(s.state, 0, &other), 0);
-		if (aside)
-			fr_index_close(other);
-		before = inode_of(&s);
-		assert_int_equal(fr_index_update(index, NULL), 0);
-		assert_int_equal(inode_of(&s) != before, aside);
+	snprintf(path, sizeof(path), "%s/index.db.new", s.state);
+	for (int rebuilt = 0; rebuilt < 2; rebuilt++) {
+		overwrite(path, 0, "half", 4); /* what is left of one that was killed */
+		if (rebuilt)
+			assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, NULL), 0);
+		assert_int_equal(scratch_has(s.state, "index.db.new"), !rebuilt);
+		index = index_now(&s, NULL);
 		assert_false(scratch_has(s.state, "index.db.new"));
-		if (!aside)
-			fr_index_close(other);
-		/* it can be opened for writing by others, too: what was held alone is given back */
-		fr_index_close(index_now(&s, NULL));
-		dump[aside] = index_dump(index);
-		words[aside] = index_ask(index, schema);
+		dump[rebuilt] = index_dump(index);
+		words[rebuilt] = index_ask(index, schema);
 		fr_index_close(index);
 		assert_sound(&s);
-		snprintf(path, sizeof(path), "%s/index.db", s.state);
-		assert_int_equal(unlink(path), 0);
 	}
 	assert_string_equal(dump[0], dump[1]);
 	assert_string_equal(words[0], words[1]);
@@ -309,6 +290,87 @@ TEST(test_an_index_made_aside_is_the_one_that_is_filled_where_it_is)
 	scratch_remove(&s);
 }
 
+/* The index as another process has made it, ready to be put into its place. */
+static void copy_index(const char *path, const char *copy)
+{
+	char sql[300];
+	sqlite3 *db;
+
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", copy);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+TEST(test_a_writer_whose_file_was_replaced_goes_on_with_the_one_that_is_there)
+{
+	struct fr_index *index, *reader;
+	char path[128], copy[128];
+	struct fr_index_stats stats;
+	struct scratch s;
+
+	scratch_make(&s);
+	index_machine(&s);
+	index = index_now(&s, NULL);
+	snprintf(path, sizeof(path), "%s/index.db", s.state);
+	snprintf(copy, sizeof(copy), "%s/copy.db", s.state);
+	copy_index(path, copy);
+	for (int there = 0; there < 2; there++) {
+		assert_int_equal(unlink(path), 0);
+		if (there)
+			assert_int_equal(rename(copy, path), 0);
+		assert_int_equal(fr_index_update(index, &stats), 0);
+		assert_int_equal(stats.segments, there ? 0 : 4);
+		assert_int_equal(fr_index_open(s.state, FR_INDEX_READ, &reader), 0);
+		assert_answer(reader, "SELECT count(*) FROM events", "104\n");
+		fr_index_close(reader);
+	}
+	fr_index_close(index);
+	scratch_remove(&s);
+}
+
+/* STATE as a package makes it: whoever is in the group may add files, and remove their own. */
+TEST(test_nobody_replaces_the_index_of_another_user_by_half)
+{
+	char path[128], *before, *after;
+	struct fr_index *index;
+	struct scratch s;
+	struct stat was, is;
+	pid_t child;
+	int status;
+
+	if (geteuid() != 0) {
+		print_message("skipped: root makes it, and another user tries\n");
+		skip();
+	}
+	scratch_make(&s);
+	index_machine(&s);
+	index = index_now(&s, NULL);
+	before = index_dump(index);
+	fr_index_close(index);
+	snprintf(path, sizeof(path), "%s/index.db", s.state);
+	assert_int_equal(chmod(s.root, 0755) | chmod(s.state, 01777) | chmod(s.spool, 0755) | chmod(path, 0666), 0);
+	assert_int_equal(stat(path, &was), 0);
+	snprintf(path, sizeof(path), "%s/index.lock", s.state);
+	assert_int_equal(chmod(path, 0666), 0);
+	child = fork();
+	if (!child)
+		_exit(setuid(65534) ? 1 : fr_index_rebuild(s.state, NULL, NULL, NULL) == -EPERM ? 0 : 2);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	snprintf(path, sizeof(path), "%s/index.db", s.state);
+	assert_int_equal(stat(path, &is), 0);
+	assert_int_equal(was.st_ino, is.st_ino);
+	assert_false(scratch_has(s.state, "index.db.new"));
+	index = index_now(&s, NULL);
+	after = index_dump(index);
+	assert_string_equal(before, after);
+	fr_index_close(index);
+	free(before);
+	free(after);
+	scratch_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,7 +379,9 @@ int main(void)
 		cmocka_unit_test(test_a_newer_index_is_refused_and_an_older_one_made_again),
 		cmocka_unit_test(test_killed_at_random_instants_and_run_again_gives_the_same),
 		cmocka_unit_test(test_several_writers_at_once_do_the_work_once),
-		cmocka_unit_test(test_an_index_made_aside_is_the_one_that_is_filled_where_it_is),
+		cmocka_unit_test(test_a_rebuilt_index_is_sound_and_in_all_as_one_that_was_filled),
+		cmocka_unit_test(test_a_writer_whose_file_was_replaced_goes_on_with_the_one_that_is_there),
+		cmocka_unit_test(test_nobody_replaces_the_index_of_another_user_by_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
 # index.sh - from a dead writer's ring into the index, and from there to the screen.
 
 bench_index() {
-	local line last=() minute=() rate=() again=() size=() over=() command_last=()
+	local line last=() minute=() rate=() size=() over=() command_last=()
 	[[ -x $bench/index_bench ]] || return
 	{
 		for ((i = 0; i < 3; i++)); do "$bench/index_bench" "$scratch/index" recover; done
@@ -11,7 +11,6 @@ bench_index() {
 	} >"$scratch/indexed"
 	while read -r line; do
 		case $line in
-		*'"recover+index again"'*) again+=("$(value_of events_per_s "$line")") ;;
 		*'"recover+index"'*)
 			rate+=("$(value_of events_per_s "$line")")
 			size+=("$(value_of bytes_per_event "$line")")
@@ -24,7 +23,6 @@ bench_index() {
 		esac
 	done <"$scratch/indexed"
 	figure 'recover + index, 1 M events' events/s 'index_bench DIR recover' '>= 400000' "${rate[@]}"
-	figure 'recover + index, 1 M more into it' events/s 'index_bench DIR recover' '' "${again[@]}"
 	figure 'recover + index / SQLite alone' times 'index_bench DIR recover' '' "${over[@]}"
 	figure 'index, payload of 64 bytes and all' B/event 'index_bench DIR recover' '<= 120' "${size[@]}"
 	figure 'show the last 1,000 of 10 M' ms 'index_bench DIR show' '<= 100' "${last[@]}"
