@@ -338,14 +338,18 @@ int fr_index_update(struct fr_index *index, struct fr_index_stats *ret_stats)
 	if (!r)
 		r = fr_index_run_update(index, &stats);
 	if (r == -EUCLEAN || r == -EINVAL) { /* damage that opening it did not touch */
+		bool first;
+
 		r = take_lock(index, LOCK_EX);
-		if (!r)
+		first = !r && is_in_its_place(index); /* or another process met it, too, and has made it again */
+		if (first)
 			r = set_aside(index);
+		close_db(index);
 		if (!r)
 			r = open_writer(index, true);
 		if (!r)
 			r = fr_index_run_update(index, &stats);
-		if (!r)
+		if (!r && first)
 			snprintf(index->note, sizeof(index->note), "index.db %s", damaged);
 		held = hold(index);
 		r = r ? r : held;
