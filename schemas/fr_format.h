@@ -194,7 +194,7 @@ enum frm_loss {
 	FRM_LOSS_TORN,		  /* reserved, and its writer died or was cancelled before commit */
 	FRM_LOSS_DAMAGED,	  /* was committed, and the medium did not keep it */
 	FRM_LOSS_DISCARDED_FULL,  /* policy "discard", lane full */
-	FRM_LOSS_DISCARDED_BUSY,  /* no lane was free for a borrower, or there was no ring yet */
+	FRM_LOSS_DISCARDED_BUSY,  /* no lane was free for a borrower */
 	FRM_LOSS_DISCARDED_SIZE,  /* larger than the ring takes */
 	FRM_LOSS_DISCARDED_DESC,  /* the descriptor log is full: the event could not be declared */
 	FRM_LOSS_KERNEL_BUFFER,	  /* an eBPF program found its ring buffer full */

@@ -206,7 +206,6 @@ static int emit_all(struct emit *emit, char **rest, int count)
 
 static int record(struct emit *emit, char **rest, int count)
 {
-	struct flightrec_status status = { .size = sizeof(status) };
 	int result;
 
 	/* what a person asks for by hand is recorded at whatever level, unless policy says otherwise; and one event needs little room */
@@ -214,8 +213,6 @@ static int record(struct emit *emit, char **rest, int count)
 	if (!reads_lines(emit, rest, count))
 		setenv("FLIGHTREC_RING_SIZE", "64K", 0);
 	result = flightrec_register(&emit->provider);
-	if (result == 0 && flightrec_get_status(&status) == 0)
-		result = status.error;
 	if (result < 0)
 		return fr_fail("cannot record: no ring could be made: %s", fr_why(result));
 	if (emit->session_name)

@@ -134,47 +134,24 @@ static bool failed_just_now(struct fr_client *client)
 	return fr_load_relaxed(&client->error) && fr_clock_boot_ns() < fr_load_relaxed(&client->retry_ns);
 }
 
-/* Not again for a while, longer each time: a daemon that hangs costs whoever tries a quarter of a second. */
-static void put_off(struct fr_client *client)
-{
-	uint64_t pause = client->pause_ns ? client->pause_ns : FR_ATTACH_AGAIN_NS;
-
-	fr_store_relaxed(&client->retry_ns, fr_clock_boot_ns() + pause);
-	client->pause_ns = pause < FR_ATTACH_AGAIN_MAX_NS ? 2 * pause : pause;
-}
-
 static int failed(struct fr_client *client, int error)
 {
-	put_off(client);
+	fr_store_relaxed(&client->retry_ns, fr_clock_boot_ns() + FR_ATTACH_AGAIN_NS);
 	fr_store_relaxed(&client->error, error);
 	return error;
-}
-
-/*
- * Whoever misses an event counts it and then looks for the ring; whoever made the ring tells of it and
- * then looks at the count. As all of this has one order, one of them finds what the other did.
- */
-static void count_missed(struct fr_client *client)
-{
-	uint64_t missed = __atomic_exchange_n(&client->missed, 0, __ATOMIC_SEQ_CST);
-
-	if (missed)
-		fr_ring_count_loss(&client->ring, FRM_LOSS_DISCARDED_BUSY, missed);
 }
 
 int fr_client_attach(struct fr_client *client)
 {
 	struct fr_geometry geometry = { .ring_size = size_from("FLIGHTREC_RING_SIZE", FRM_RING_MAX, 0) };
 	const char *lanes = secure_getenv("FLIGHTREC_LANES"), *policy = secure_getenv("FLIGHTREC_POLICY");
-	uint32_t generation = generations % 0xffff + 1;
+	uint32_t generation = generations % 0xffff + 1, missed;
 	int fd, r;
 
 	if (client->generation)
 		return 0;
 	if (failed_just_now(client))
 		return client->error;
-	if (client->error) /* meanwhile other threads need not wait for this one */
-		fr_store_relaxed(&client->retry_ns, UINT64_MAX);
 	r = fr_client_wipe_in_child(client, sizeof(*client), false);
 	if (r < 0)
 		return failed(client, r);
@@ -207,8 +184,10 @@ int fr_client_attach(struct fr_client *client)
 	parents_ring.base = client->ring.base;
 	parents_ring.size = client->ring.size;
 	/* from here on other threads use all this without the lock; pairs with the acquire in fr_client_ready() */
-	__atomic_store_n(&client->generation, generation, __ATOMIC_SEQ_CST);
-	count_missed(client);
+	fr_store_release(&client->generation, generation);
+	missed = __atomic_exchange_n(&client->missed, 0, __ATOMIC_RELAXED);
+	if (missed)
+		fr_ring_count_loss(&client->ring, FRM_LOSS_DISCARDED_BUSY, missed);
 	return 0;
 }
 
@@ -237,16 +216,15 @@ bool fr_client_ready(struct fr_client *client)
 
 	if (__builtin_expect(fr_load_acquire(&client->generation) != 0, 1))
 		return true;
-	if (!failed_just_now(client) && fr_client_enter(client, &cancel)) {
-		fr_client_attach(client);
-		fr_client_leave(client, cancel);
+	if (failed_just_now(client))
+		return false;
+	if (!fr_client_enter(client, &cancel)) {
+		fr_add(&client->missed, 1);
+		return false;
 	}
-	if (fr_load_acquire(&client->generation))
-		return true;
-	__atomic_fetch_add(&client->missed, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&client->generation, __ATOMIC_SEQ_CST))
-		count_missed(client);
-	return false;
+	fr_client_attach(client);
+	fr_client_leave(client, cancel);
+	return client->generation != 0;
 }
 
 /* exit() is an end in order, also for a program that does not unregister. */

@@ -182,7 +182,6 @@ FLIGHTREC_API int flightrec_get_status(struct flightrec_status *status)
 		now.from_daemon = client->from_daemon;
 		now.lanes = client->lane_count;
 		now.ring_bytes = client->ring.size;
-		now.lost = fr_load_relaxed(&client->missed);
 		if (strlen(client->path) < sizeof(now.ring_path))
 			strcpy(now.ring_path, client->path);
 	}

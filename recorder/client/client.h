@@ -51,10 +51,9 @@ struct fr_client {
 	uint32_t generation; /* 0: not attached (never, or in a child after fork); stored last, with release */
 	int32_t error;	     /* why there is no ring */
 	uint64_t retry_ns;   /* with an error: not tried again before */
-	uint64_t pause_ns;   /* until the try after that */
 	pthread_mutex_t lock; /* attach, providers; zero is unlocked; see fr_client_enter() */
 	uint32_t lane_count, own_count;
-	uint64_t missed;     /* events that came while there was no ring; the ring counts them as soon as it is there */
+	uint32_t missed;     /* events of handlers that interrupted the attaching thread */
 	bool from_daemon;
 	uint32_t durable_changes; /* of ring.changes, how many are on the medium; 0: not even the ring is */
 	uint64_t anchor_due_ns;
@@ -90,11 +89,10 @@ static inline void fr_errno_restore(const int *saved)
 
 /*
  * attach.c: makes the process's ring, by the daemon or alone, if it has none. What failed may pass
- * - a full disk, too many open files, a daemon that is about to start - so it is tried again, but
- * not within FR_ATTACH_AGAIN_NS, then twice that, and so on: whoever emits would wait each time. The lock is held.
+ * - a full disk, too many open files - so it is tried again, but not within FR_ATTACH_AGAIN_NS:
+ * whoever emits would wait each time. The lock is held.
  */
-#define FR_ATTACH_AGAIN_NS     1000000000ull
-#define FR_ATTACH_AGAIN_MAX_NS 16000000000ull
+#define FR_ATTACH_AGAIN_NS 1000000000ull
 int fr_client_attach(struct fr_client *client);
 int fr_client_setup(void); /* makes fr_client itself */
 /* Sees to it that this memory - fr_client, or its lanes - is zero in a child after fork. */
@@ -105,7 +103,7 @@ int fr_client_wipe_in_child(void *memory, size_t size, bool lanes);
  */
 bool fr_client_enter(struct fr_client *client, int *ret_cancel);
 void fr_client_leave(struct fr_client *client, int cancel);
-/* True when there is a ring; makes it in a child after fork, and where none could be had. If not, the event is counted. */
+/* True when there is a ring; makes it in a child after fork. */
 bool fr_client_ready(struct fr_client *client);
 
 /* handshake.c: asks a daemon for a ring: its descriptor; -ENOENT or the like when none answers. */

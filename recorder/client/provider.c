@@ -4,9 +4,6 @@
  *
  * The list of registered providers outlives a fork, so that the child can declare them in its own ring. A gate that policy
  * says nothing of opens to $FLIGHTREC_LEVEL, else to info; in a child it stays as it was in the parent.
- *
- * WAITING. A provider that registers while no ring can be had is registered all the same: its gate is one that lets
- * through what an unset one would, so that its events come to fr_client_ready(), which asks for a ring again and counts them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +21,6 @@ FLIGHTREC_API const volatile uint64_t flightrec_gate_off;
 FLIGHTREC_PROVIDER_GLOBAL(fr_self_provider, "flightrec", "ebc64a1c-b1d7-4a7f-9a88-b25796554791", 1, 0);
 
 static struct flightrec_provider *providers;
-static uint64_t gate_waiting;
 
 /* What policy says of a provider: the daemon's, beside its socket, or the state directory's. */
 static int policy_of(const struct fr_client *client, const struct flightrec_provider *provider, const uint8_t guid[16],
@@ -137,12 +133,10 @@ FLIGHTREC_API struct flightrec_provider *flightrec_provider_open(const char *gui
 FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 {
 	struct fr_client *client;
-	uint8_t guid[16];
 	int r, cancel;
 	FR_KEEP_ERRNO;
 
-	if (!provider || provider->size < sizeof(*provider) || !provider->name || !provider->guid ||
-	    fr_uuid_parse(guid, provider->guid) < 0)
+	if (!provider || provider->size < sizeof(*provider) || !provider->name || !provider->guid)
 		return -EINVAL;
 	r = fr_client_setup();
 	if (r < 0)
@@ -150,20 +144,22 @@ FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider)
 	client = fr_client;
 	if (!fr_client_enter(client, &cancel))
 		return -EDEADLK;
-	if (fr_client_attach(client) < 0) {
-		if (!provider->references) {
-			fr_store_relaxed(&gate_waiting, default_gate());
-			fr_store_release(&provider->gate, &gate_waiting);
-		}
-	} else if (!provider->references) {
-		if (!providers)
-			fr_ring_close_mark(&client->ring, false);
-		r = open_gate(client, provider, false, 0);
+	if (provider->references) {
+		provider->references++;
+		r = fr_client_attach(client);
+		goto out;
 	}
-	if (r == 0 && provider->references++ == 0) {
+	r = fr_client_attach(client);
+	if (r == 0 && !providers)
+		fr_ring_close_mark(&client->ring, false);
+	if (r == 0)
+		r = open_gate(client, provider, false, 0);
+	if (r == 0) {
+		provider->references = 1;
 		provider->next = providers;
 		providers = provider;
 	}
+out:
 	fr_client_leave(client, cancel);
 	return r;
 }

@@ -5,9 +5,6 @@
  *	client hold [N]			records N events (default 10), says "ready RING PID FROM_DAEMON", waits to be killed
  *	client write WITNESS		records without end; WITNESS holds how many are committed (8 bytes, shared mapping)
  *	client exit [N]			records N events and exits in order
- *	client wait			registers where it can make no ring, says "registered ERROR"; records until somebody makes one, and 10 events
- *					then; says "attached EARLY RECORDED SLOW": events that came too early, those that did not, emits of
- *					over 100 ms; waits to be killed
  *	client gate			waits for its gate in four threads while it orders the daemon to change it; prints the slowest
  *	client set PROVIDER LEVEL	orders; prints how many rings changed
  *	client policy			registers and prints its gate
@@ -142,42 +139,6 @@ static void __attribute__((noreturn)) do_hold(unsigned long count)
 	flightrec_register(&shop);
 	record(count);
 	say_ready();
-	for (;;)
-		pause();
-}
-
-static void __attribute__((noreturn)) do_wait(void)
-{
-	const struct timespec pause_20ms = { .tv_nsec = 20000000 };
-	struct flightrec_status status = { .size = sizeof(status) };
-	unsigned early = 0, recorded = 0, slow = 0;
-	int r = flightrec_register(&shop);
-
-	if (r == 0)
-		r = flightrec_get_status(&status);
-	if (r < 0) {
-		errno = -r;
-		fail("register");
-	}
-	printf("registered %d\n", status.error);
-	fflush(stdout);
-	while (recorded < 10) {
-		uint64_t begun = now_ns();
-
-		if (flightrec_emit_counted(0, early + recorded) == 1)
-			recorded++;
-		else
-			early++;
-		slow += now_ns() - begun > 100000000;
-		if (!recorded) {
-			flightrec_get_status(&status);
-			if (status.lost != early) /* what it says of them while there is no ring to say it */
-				fail("lost");
-			nanosleep(&pause_20ms, NULL);
-		}
-	}
-	printf("attached %u %u %u\n", early, recorded, slow);
-	fflush(stdout);
 	for (;;)
 		pause();
 }
@@ -463,8 +424,6 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "hold"))
 		do_hold(arg ? strtoul(arg, NULL, 10) : 10);
-	if (!strcmp(what, "wait"))
-		do_wait();
 	if (!strcmp(what, "write") && arg)
 		do_write(arg);
 	if (!strcmp(what, "exit")) {

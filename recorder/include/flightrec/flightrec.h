@@ -36,8 +36,8 @@
  *	FLIGHTREC_RUNTIME_DIR	where the daemon's socket is, instead of /run/flightrec
  *	FLIGHTREC_RING_DIR	make the ring here, on a DAX mount for example, and ask no daemon
  *
- * After fork, the child has no ring; its first event makes one (that call blocks), or a later one
- * where that failed. After vfork, until exec, events go to the parent's ring
+ * After fork, the child has no ring; its first event makes one (that call blocks), or one that
+ * comes a second later where that failed. After vfork, until exec, events go to the parent's ring
  * as the parent's thread. exec ends the ring in order only if flightrec_unregister() was called;
  * exit() and a return from main always do.
  */
@@ -115,10 +115,9 @@ extern FLIGHTREC_API const volatile uint64_t flightrec_gate_off; /* zero: nothin
 /*
  * Makes the provider known and opens its gate: to the level that the daemon or $FLIGHTREC_LEVEL (0..5 or a name) says,
  * else FLIGHTREC_INFO and all keywords. The first registration in a process makes its ring. Counted: register and
- * unregister pair up. 0; -EINVAL the GUID or the version of the struct is wrong; -ENOSPC 64 providers are there already.
- * Where no ring can be made - no daemon answers, and there is no place for a file - it is 0, too, and
- * the program need not care: an event a second later tries again, then after two seconds, and so on up to 16. The ring says how
- * many events came too early; until it is there, flightrec_get_status() says that, and why.
+ * unregister pair up. 0; -EINVAL the GUID or the version of the struct is wrong; -ENOSPC 64 providers are there already;
+ * or why no ring could be made (-EACCES, -ENOSPC ...): recording is then off, and the program need
+ * not care; another call tries again, at most once a second.
  * Blocks (makes a file, asks the daemon, at most 250 ms). Not for signal handlers. Any thread.
  */
 FLIGHTREC_API int flightrec_register(struct flightrec_provider *provider);
