@@ -65,6 +65,7 @@ void fr_index_close(struct fr_index *index)
 	if (!index)
 		return;
 	sqlite3_close_v2(index->db);
+	free(index->order);
 	if (index->lock >= 0)
 		close(index->lock);
 	free(index);
@@ -268,7 +269,13 @@ static int open_or_make(struct fr_index *index)
 			r = open_writer(index, true);
 		snprintf(index->note, sizeof(index->note), "index.db %s", older ? outdated : damaged);
 	}
-	return r ? r : take_lock(index, LOCK_SH);
+	if (!r)
+		r = take_lock(index, LOCK_SH);
+	if (r < 0) { /* what is half open is none, and nobody has to wait for it */
+		close_db(index);
+		flock(index->lock, LOCK_UN);
+	}
+	return r;
 }
 
 /*

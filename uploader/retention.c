@@ -38,8 +38,8 @@
 
 #define LOG_BYTES_MOST (1u << 20)
 #define LOG_SHARE      1024
+#define LOG_SHARE_MOST 16 /* its rows in the index take as much again, and half of that */
 #define ASIDE_SHARE    4
-#define OVER_S	       86400 /* a ring of which nothing was said for so long does not come back */
 
 struct list {
 	struct fr_index_range *range;
@@ -275,17 +275,26 @@ static int drop_where(struct fr_index *index, const char *where, uint64_t value,
 	return r == -ENOENT ? 0 : r < 0 ? r : drop(index, segment, stats);
 }
 
-/* A log may be as large as a thousandth of all, and a MiB; what can be left out of it then goes. */
+/*
+ * A log may be as large as a thousandth of all, and a MiB; what can be left out of it then goes. Where so many rings come
+ * and go in a day that it takes a sixteenth of all, what each of them lost is told apart for an hour, or a minute, only.
+ */
 static int shorten_logs(struct fr_index *index, uint64_t max_bytes)
 {
 	static const char *const files[] = { FR_EVIDENCE_ACKS, FR_EVIDENCE_RETENTION };
-	struct fr_compact how = { .larger_than = LOG_BYTES_MOST, .over_s = OVER_S };
+	static const uint64_t over_s[] = { 86400, 3600, 60 }; /* of which nothing was said for so long does not come back */
+	struct fr_compact how = { .larger_than = LOG_BYTES_MOST };
 	int r = 0;
 
 	if (max_bytes && max_bytes / LOG_SHARE < how.larger_than)
 		how.larger_than = max_bytes / LOG_SHARE;
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !r; i++)
-		r = fr_compact(index, files[i], &how);
+	for (size_t round = 0; round < (max_bytes ? sizeof(over_s) / sizeof(*over_s) : 1) && !r; round++) {
+		how.over_s = over_s[round];
+		if (round)
+			how.larger_than = max_bytes / LOG_SHARE_MOST;
+		for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !r; i++)
+			r = fr_compact(index, files[i], &how);
+	}
 	return r;
 }
 

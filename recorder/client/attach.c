@@ -171,8 +171,12 @@ int fr_client_attach(struct fr_client *client)
 		if (r < 0)
 			fr_ring_unmap(&client->ring);
 	}
-	if (r < 0)
+	if (r < 0) {
+		if (client->path[0]) /* a ring that nobody writes would stay as long as this process */
+			unlink(client->path);
+		client->path[0] = 0;
 		return failed(client, r);
+	}
 	fr_store_relaxed(&client->error, 0);
 	FR_TESTPOINT("client-attached");
 	generations = generation;

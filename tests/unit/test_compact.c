@@ -44,9 +44,9 @@ static void say(const struct scratch *s, const char *file, const char *word,
 	assert_int_equal(fr_evidence_append(s->state, file, word, &range, 1), 0);
 }
 
-/* As said long ago: a line with that time. */
-static void say_long_ago(const struct scratch *s, const char *file, const char *word,
-			 struct fr_index_range range)
+/* As said at that time. */
+static void say_at(const struct scratch *s, const char *file, const char *word,
+		   struct fr_index_range range, uint64_t unix_time)
 {
 	char path[160];
 	FILE *log;
@@ -54,8 +54,14 @@ static void say_long_ago(const struct scratch *s, const char *file, const char *
 	snprintf(path, sizeof(path), "%s/%s", s->state, file);
 	log = fopen(path, "a");
 	assert_non_null(log);
-	fr_evidence_put(log, word, &range, 1000000);
+	fr_evidence_put(log, word, &range, unix_time);
 	assert_int_equal(fclose(log), 0);
+}
+
+static void say_long_ago(const struct scratch *s, const char *file, const char *word,
+			 struct fr_index_range range)
+{
+	say_at(s, file, word, range, 1000000);
 }
 
 static int count_line(void *data, const char *word, const struct fr_index_range *range,
@@ -255,6 +261,45 @@ TEST(test_a_ring_that_may_come_back_keeps_its_numbers)
 	scratch_remove(&s);
 }
 
+TEST(test_what_many_rings_lost_takes_no_more_than_its_share)
+{
+	/* of their last words, and whether that is long enough where there is little room */
+	static const struct {
+		uint64_t seconds_ago;
+		bool summed;
+	} ages[] = { { 7200, true }, { 600, true }, { 5, false } };
+
+	for (size_t age = 0; age < COUNT(ages); age++) {
+		struct fr_retention roomy = { .max_bytes = 1u << 30 }, tight = { .max_bytes = 512 << 10 };
+		uint64_t now = fr_clock_real_ns() / SECOND;
+		struct fr_index *index;
+		char *before, *after;
+		struct scratch s;
+
+		scratch_make(&s);
+		assert_int_equal(fr_path_make(s.spool, 0700), 0);
+		for (unsigned i = 0; i < 400; i++) { /* 46 KiB: more than a sixteenth of 512 */
+			struct fr_index_range range = range_of(i % 2, 0, 0, 10 + i);
+
+			memcpy(range.ring_id, &i, sizeof(i));
+			say_at(&s, FR_EVIDENCE_RETENTION, "unsent", range, now - ages[age].seconds_ago);
+		}
+		index = index_now(&s, NULL);
+		before = index_ask(index, TOTALS);
+		assert_int_equal(fr_retention_run(index, &roomy, NULL), 0);
+		assert_int_equal(lines_of(&s, FR_EVIDENCE_RETENTION), 400);
+		assert_int_equal(fr_retention_run(index, &tight, NULL), 0);
+		assert_int_equal(lines_of(&s, FR_EVIDENCE_RETENTION), ages[age].summed ? 2 : 400);
+		after = index_ask(index, TOTALS);
+		assert_string_equal(before, after);
+		free(dump_twice(&s, &index));
+		free(before);
+		free(after);
+		fr_index_close(index);
+		scratch_remove(&s);
+	}
+}
+
 TEST(test_a_log_is_left_alone_while_it_is_small_or_needed_or_in_use)
 {
 	struct fr_compact large = { .larger_than = 1 << 20 };
@@ -385,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_shortened_says_the_same_of_rings_that_are_there),
 		cmocka_unit_test(test_rings_that_are_over_become_a_sum_a_boot_and_cause),
 		cmocka_unit_test(test_a_ring_that_may_come_back_keeps_its_numbers),
+		cmocka_unit_test(test_what_many_rings_lost_takes_no_more_than_its_share),
 		cmocka_unit_test(test_a_log_is_left_alone_while_it_is_small_or_needed_or_in_use),
 		cmocka_unit_test(
 			test_another_index_that_had_read_further_notices_that_the_file_is_another),

@@ -325,6 +325,17 @@ TEST(test_a_writer_whose_file_was_replaced_goes_on_with_the_one_that_is_there)
 		assert_answer(reader, "SELECT count(*) FROM events", "104\n");
 		fr_index_close(reader);
 	}
+	/* one that it can't use is left alone, however often it looks, and nobody waits for the lock */
+	copy_index(path, copy);
+	assert_int_equal(rename(copy, path), 0);
+	set_version(&s, FR_INDEX_VERSION + 1);
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(fr_index_update(index, NULL), -EPROTONOSUPPORT);
+	assert_false(scratch_has(s.state, "index.db.damaged"));
+	set_version(&s, FR_INDEX_VERSION);
+	assert_int_equal(fr_index_rebuild(s.state, NULL, NULL, NULL), 0);
+	assert_int_equal(fr_index_update(index, &stats), 0);
+	assert_int_equal(stats.segments, 0);
 	fr_index_close(index);
 	scratch_remove(&s);
 }
