@@ -277,10 +277,12 @@ static void put_config(struct text *text, const struct daemon *daemon)
 	put(text, "},\"gates\":[");
 	while (count < 64 &&
 	       fr_gates_next(&cursor, daemon->policy.text + daemon->policy.size, &rule)) {
-		put(text, "%s\"", count++ ? "," : "");
-		put(text, "%s %u 0x%" PRIx64 " %s\"",
-		    strpbrk(rule.selector, "\"\\") ? "?" : rule.selector, rule.level,
-		    (uint64_t)rule.keywords, rule.from_config ? "config" : "set");
+		char line[sizeof(rule.selector) + 64];
+
+		snprintf(line, sizeof(line), "%s %u 0x%" PRIx64 " %s", rule.selector, rule.level,
+			 (uint64_t)rule.keywords, rule.from_config ? "config" : "set");
+		put(text, "%s", count++ ? "," : "");
+		put_string(text, NULL, line);
 	}
 	put(text, "]");
 }
