@@ -227,14 +227,19 @@ static int list_owners(struct fr_image *image)
 	return 0;
 }
 
+/* By lane: a segment that is not ours may hold its lanes in any order. */
 static int list_events(struct fr_image *image)
 {
 	image->events = malloc((image->record_count + 1) * sizeof(*image->events));
 	if (!image->events)
 		return -ENOMEM;
-	for (size_t i = 0; i < image->record_count; i++)
-		if (!(image->records[i].flags & (FRM_RECORD_DISCARDED | FRM_RECORD_TORN) >> 24))
-			image->events[image->event_count++] = (uint32_t)i;
+	for (uint32_t lane = 0; lane < image->super.lane_count; lane++) {
+		const struct lane_view *view = &image->lanes[lane];
+
+		for (size_t i = view->first; i < view->first + view->count; i++)
+			if (!(image->records[i].flags & (FRM_RECORD_DISCARDED | FRM_RECORD_TORN) >> 24))
+				image->events[image->event_count++] = (uint32_t)i;
+	}
 	return 0;
 }
 

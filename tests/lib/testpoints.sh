@@ -14,7 +14,8 @@ declare -A group=(
 		recorder/client/*.c'
 	[daemon]='recorder/daemon/*.c recorder/core/gates*.c pstore/vouch.c'
 	[evidence]='pstore/[!v]*.c recorder/core/segment.c'
-	[index]='uploader/index.c uploader/ingest.c uploader/retention.c uploader/compact.c uploader/aside.c'
+	[index]='uploader/index.c uploader/index_update.c uploader/db_files.c uploader/ingest.c uploader/retention.c uploader/compact.c
+		uploader/aside.c'
 	[upload]='uploader/upload.c uploader/outbox.c'
 )
 
