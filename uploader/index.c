@@ -421,7 +421,7 @@ static int make(struct fr_index *index, struct fr_index_stats *stats)
 int fr_index_rebuild(const char *state_dir, fr_index_at *at, void *ctx, struct fr_index_stats *ret_stats)
 {
 	uint64_t begun = fr_clock_mono_ns();
-	struct fr_index_stats stats;
+	struct fr_index_stats stats = { 0 };
 	char place[FR_PATH_MAX];
 	struct fr_index *index;
 	int r = new_handle(state_dir, 0, &index);
