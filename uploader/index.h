@@ -26,7 +26,8 @@ enum fr_index_flags {
  * Opens STATE/index.db, and makes it when it is not there. An older schema, or a damaged file, is moved aside and
  * made again (fr_index_note() says so, and the next fr_index_update() ingests the spool). Errors: -EPROTONOSUPPORT
  * a newer schema; -ENOENT (READ); -EACCES it is there, and not for this user; -EBUSY another process writes
- * for more than 10 s; -EUCLEAN (READ) damaged or older; what open says. *ret_index is untouched on failure.
+ * for more than 10 s; -EPERM it has to be made again, and is another user's; -EUCLEAN (READ) damaged or older; what open
+ * says. *ret_index is untouched on failure.
  */
 int fr_index_open(const char *state_dir, unsigned flags, struct fr_index **ret_index);
 void fr_index_close(struct fr_index *index);
